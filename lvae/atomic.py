@@ -1,0 +1,46 @@
+"""Files that appear whole or not at all: written beside their place, then renamed over it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lvae.errors import UserError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; renames it over `path` if the block succeeds, removes it otherwise.
+
+    The temporary name begins with a dot and keeps the suffix, so that writers that look at the
+    suffix (Pillow, NumPy, nibabel) work and globs for `*.json` or `*.png` never see it.
+
+    Raises:
+      UserError: the disk is full, the place is read-only or is not a folder.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.tmp-{os.getpid()}{''.join(path.suffixes[-2:])}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"{path}: cannot be written ({reason}); free some space or choose another folder"
+        ) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Writes `content` to `path`, complete or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: str | Path, content: str) -> None:
+    """Writes UTF-8 `content` to `path`, complete or not at all."""
+    write_bytes(path, content.encode())

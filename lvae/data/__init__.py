@@ -1,0 +1,1 @@
+"""Readers and simulators: files in, NumPy arrays out."""

@@ -1,0 +1,1 @@
+"""What a decoded grid goes through: clean-up, rendering, files."""

@@ -1,0 +1,1 @@
+"""Batched, jittable image operations."""

@@ -1,0 +1,1 @@
+"""One system a file: data, model and loss meet here."""

@@ -1,0 +1,1 @@
+"""State, step, loop, checkpoints, records: knows no task by name."""
