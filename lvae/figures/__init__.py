@@ -1,0 +1,1 @@
+"""Every picture, from arrays: the one place that imports matplotlib."""
