@@ -1,0 +1,33 @@
+"""The variables of a finished or unfinished run, for sampling and evaluation."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jax
+from jax.sharding import NamedSharding, PartitionSpec
+
+from lvae import configuration
+from lvae.training import checkpoints, devices, state
+from lvae.training.settings import TrainingSettings, make_optimizer
+
+
+def restore_variables(workdir: Path, config: Any, task: ModuleType) -> dict[str, Any]:
+    """{"params", "buffers"} of the newest checkpoint as host arrays; the averaged params if kept.
+
+    Shapes come from the task's own `init`, so that a checkpoint of another model is found out.
+
+    Raises:
+      UserError: there is no checkpoint, it is damaged, or it is of another model.
+    """
+    settings = configuration.section(TrainingSettings, config.training, "training")
+    optimizer = make_optimizer(settings, 1)  # its shapes do not depend on the number of steps
+    splits = task.load_data(config)
+    shapes = jax.eval_shape(
+        lambda key: state.init_state(task.init(config, splits, key), optimizer, settings),
+        jax.random.key(0),
+    )
+    here = devices.local_mesh()
+    abstract = checkpoints.abstract(shapes, NamedSharding(here, PartitionSpec()))
+    restored = checkpoints.load_variables(workdir, abstract)
+    return devices.to_host(state.inference_variables(restored))
