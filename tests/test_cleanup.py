@@ -45,7 +45,8 @@ def drop_oracle(grid):
 
 
 def regular(rows, columns, rng, noise):
-    """A grid in unit coordinates, about as a decoder gives it, with some points missing at (0, 0)."""
+    """A grid in unit coordinates, about as a decoder gives it, with some points missing at (0,
+    0)."""
     x = np.linspace(0.25, 0.7, columns)[np.newaxis, :] + np.zeros((rows, 1))
     y = np.linspace(0.8, 0.2, rows)[:, np.newaxis] + np.zeros((1, columns))
     grid = np.stack([x, y], axis=-1) + rng.normal(0, noise, (rows, columns, 2))
@@ -116,8 +117,9 @@ def test_under_jit_it_is_the_same_within_float32():
     batch = grids(18, 18, seed=5)
     expected, expected_kept = cleanup.clean_up(batch)
     points, kept = jax.jit(cleanup.clean_up)(jnp.asarray(batch))
-    # Float32 holds 6e-8 of a coordinate; a difference that falls into the next of 10,000 steps changes its
-    # weight by about a step times the difference over the variance, at most 1e-4 of a spacing.
+    # Float32 holds 6e-8 of a coordinate; a difference that falls into the next of 10,000 steps
+    # changes its weight by about a step times the difference over the variance, at most 1e-4 of a
+    # spacing.
     same = np.asarray(kept) == expected_kept
     assert same.mean() > 0.999
     assert np.abs(np.asarray(points) - expected)[same].max() * SIZE < 5e-3
@@ -138,7 +140,8 @@ def test_invisible_points_do_not_pull_at_their_neighbours():
         seen, before = smoothed[visible][:, channel], grid[visible][:, channel]
         assert seen.min() == pytest.approx(before.min())
         assert seen.max() == pytest.approx(before.max())
-    # A straight grid stays straight but for one-sided neighbourhoods: within half a spacing everywhere.
+    # A straight grid stays straight but for one-sided neighbourhoods: within half a spacing
+    # everywhere.
     assert np.abs(smoothed - grid)[visible].max() < 10
 
 

@@ -1,10 +1,12 @@
-"""What a decoded grid goes through before it is drawn: smoothing, then points out of order are dropped.
+"""What a decoded grid goes through before it is drawn: smoothing, then points out of order are
+dropped.
 
 The reference method's post-processing, batched over grids. The same code runs under NumPy (float64,
 equal to scikit-image to rounding) and, given JAX arrays, under `jax.numpy` inside `jit`.
 
-A grid is (rows, columns, 2): x, y in pixels or in any unit of which 0 means "no point". Row 0 is the
-bottom row of the image, so along a row x grows with the column and along a column y falls as the row grows.
+A grid is (rows, columns, 2): x, y in pixels or in any unit of which 0 means "no point". Row 0 is
+the bottom row of the image, so along a row x grows with the column and along a column y falls as
+the row grows.
 """
 
 from types import ModuleType
@@ -13,9 +15,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-# denoise_bilateral's weight of a neighbour by its place: win_size 3, sigma_spatial 100. scikit-image fills a
-# 4 x 4 table over the offsets -2..1 and reads its first nine entries as a 3 x 3 one. The weights are
-# within 4e-4 of each other either way, but 4e-4 of a 20 px spacing is visible at the precision promised here.
+# denoise_bilateral's weight of a neighbour by its place: win_size 3, sigma_spatial 100.
+# scikit-image fills a 4 x 4 table over the offsets -2..1 and reads its first nine entries as a 3 x
+# 3 one. The weights are within 4e-4 of each other either way, but 4e-4 of a 20 px spacing is
+# visible at the precision promised here.
 _OFFSETS = np.arange(-2, 2)
 _PLACE_WEIGHTS = np.exp(
     -0.5 * (_OFFSETS[:, np.newaxis] ** 2 + _OFFSETS[np.newaxis, :] ** 2) / 100.0**2
@@ -46,12 +49,13 @@ def clean_up(
 
 
 def smooth(points: Float[Any, "grids rows columns 2"]) -> Float[Any, "grids rows columns 2"]:
-    """The reference's bilateral stage: filter each channel, shift it to minimum 0, restore its maximum.
+    """The reference's bilateral stage: filter each channel, shift it to minimum 0, restore its
+    maximum.
 
     The filter is `skimage.restoration.denoise_bilateral(c, win_size=3, sigma_spatial=100,
-    mode="edge")`, whose sigma_color defaults to the channel's standard deviation. Missing points, at (0, 0),
-    take part like any other, which pulls their neighbours towards the corner: for grids whose
-    visibility is known, use `smooth_visible`.
+    mode="edge")`, whose sigma_color defaults to the channel's standard deviation. Missing points,
+    at (0, 0), take part like any other, which pulls their neighbours towards the corner: for grids
+    whose visibility is known, use `smooth_visible`.
     """
     xp, points = _prepared(points)
     everywhere = xp.ones(points.shape[:-1], dtype=bool)
@@ -64,10 +68,12 @@ def smooth(points: Float[Any, "grids rows columns 2"]) -> Float[Any, "grids rows
 def smooth_visible(
     points: Float[Any, "grids rows columns 2"], visible: Bool[Any, "grids rows columns"]
 ) -> Float[Any, "grids rows columns 2"]:
-    """The same filter over visible points only: invisible neighbours weigh nothing and stay at (0, 0).
+    """The same filter over visible points only: invisible neighbours weigh nothing and stay at (0,
+    0).
 
-    Each channel keeps the minimum and maximum of its visible points, so that the grid neither shrinks nor
-    moves. Standard deviation and maximum, which set the filter's width, are those of the visible points.
+    Each channel keeps the minimum and maximum of its visible points, so that the grid neither
+    shrinks nor moves. Standard deviation and maximum, which set the filter's width, are those of
+    the visible points.
     """
     xp, points = _prepared(points)
     seen = xp.asarray(visible)
@@ -82,11 +88,13 @@ def drop_irregular(
     points: Float[Any, "grids rows columns 2"],
     visible: Bool[Any, "grids rows columns"] | None = None,
 ) -> tuple[Float[Any, "grids rows columns 2"], Bool[Any, "grids rows columns"]]:
-    """Drops, in every row from the left, points whose x does not exceed the largest x kept so far, and
-    then, in every column from the last row to the first, points whose y does not exceed the largest y kept.
+    """Drops, in every row from the left, points whose x does not exceed the largest x kept so far,
+    and then, in every column from the last row to the first, points whose y does not exceed the
+    largest y kept.
 
-    "The largest kept so far" is the largest of all before: what was dropped never exceeded it. So the
-    sequential rule is one running maximum. It starts at 0: a point at x = 0 or y = 0 is no point.
+    "The largest kept so far" is the largest of all before: what was dropped never exceeded it. So
+    the sequential rule is one running maximum. It starts at 0: a point at x = 0 or y = 0 is no
+    point.
 
     Returns:
       The points, (0, 0) where dropped or missing, and which are kept.
@@ -117,8 +125,9 @@ def _bilateral(xp: ModuleType, points: Any, seen: Any) -> Any:
     mean = xp.sum(points * mask, axis=(1, 2), keepdims=True) / count
     variance = xp.sum((points - mean) ** 2 * mask, axis=(1, 2), keepdims=True) / count
     lowest, highest = _extremes(xp, points, seen)
-    # Differences are counted in steps of the range from 0 (or from a negative minimum) to the maximum,
-    # but weighed as if a step were a fraction of the maximum alone, as scikit-image does it.
+    # Differences are counted in steps of the range from 0 (or from a negative minimum) to the
+    # maximum, but weighed as if a step were a fraction of the maximum alone, as scikit-image does
+    # it.
     reach = highest - xp.minimum(lowest, 0)
     steps = _ratio(xp, xp.full_like(reach, _COLOR_BINS), reach)
     decay = _ratio(xp, -0.5 * (highest / _COLOR_BINS) ** 2, variance)
@@ -138,7 +147,8 @@ def _bilateral(xp: ModuleType, points: Any, seen: Any) -> Any:
 
 
 def _extremes(xp: ModuleType, points: Any, seen: Any) -> tuple[Any, Any]:
-    """Least and greatest coordinate of each grid's seen points, (grids, 1, 1, 2); 0 where none is seen."""
+    """Least and greatest coordinate of each grid's seen points, (grids, 1, 1, 2); 0 where none is
+    seen."""
     mask = seen[..., np.newaxis]
     lowest = xp.min(xp.where(mask, points, np.inf), axis=(1, 2), keepdims=True)
     highest = xp.max(xp.where(mask, points, -np.inf), axis=(1, 2), keepdims=True)
