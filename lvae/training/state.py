@@ -67,9 +67,9 @@ def make_step(
         }
         metrics |= {
             "loss": value,
-            "gradient_norm": optax.global_norm(gradients),
-            "update_norm": optax.global_norm(updates),
-            "parameter_norm": optax.global_norm(params),
+            "gradient_norm": optax.tree.norm(gradients),
+            "update_norm": optax.tree.norm(updates),
+            "parameter_norm": optax.tree.norm(params),
         }
         return new, metrics
 
