@@ -1,0 +1,332 @@
+"""Convolutions that are fast everywhere: native on GPU and TPU, one matrix product on CPU.
+
+XLA:CPU runs `conv_general_dilated` on a slow path inside loops (`lax.scan`), and the gradients of
+small convolutions on a slow path always. Written as k * k strided slices side by side and one
+matrix product - for a transposed convolution one product that gives all the stride * stride phases
+of the output - the same sums run on the fast matrix product.
+
+The gradients are written out too: of the inputs again a convolution of this kind, of the kernel
+the product of the same slices with the gradient. Left to the chain rule they become k * k padded
+copies of the whole image, added up. So these functions have reverse-mode derivatives, of any
+order, but no forward-mode ones.
+
+Measured on 2 cores (AMD EPYC, float32, jax 0.10.2), 40 training steps of the notebook's network
+(batch 4, 20 x 20, strides 2) in one `lax.scan`, one run: native 0.63 s, as products with automatic
+gradients 0.18 s, as products with these gradients 0.13 s; native, jitted step by step: 0.35 s.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+Pair = tuple[int, int]
+Pads = tuple[Pair, Pair]
+Padding = str | int | Sequence[int | Sequence[int]]
+
+IMPLEMENTATIONS = ("auto", "native", "matmul")
+DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+
+class Conv(nn.Module):
+    """`flax.linen.Conv` for images: same fields, same parameters, same values.
+
+    features: channels of the output. kernel_size, strides: one number or (rows, columns).
+    padding: SAME, VALID, one number, or ((low, high), (low, high)). mask: multiplies the kernel,
+    has its shape. implementation: auto, native or matmul; auto is matmul on CPU, native elsewhere.
+    """
+
+    features: int
+    kernel_size: int | Sequence[int]
+    strides: int | Sequence[int] = 1
+    padding: Padding = "SAME"
+    use_bias: bool = True
+    mask: Any = None
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros_init()
+    implementation: str = "auto"
+
+    @nn.compact
+    def __call__(self, inputs: Float[Array, "*batch rows columns channels"]) -> Array:
+        return _layer(self, convolve, inputs)
+
+
+class ConvTranspose(nn.Module):
+    """`flax.linen.ConvTranspose` for images: fields as in `Conv`; the kernel is not flipped.
+
+    With SAME padding the output is `strides` times the input.
+    """
+
+    features: int
+    kernel_size: int | Sequence[int]
+    strides: int | Sequence[int] = 1
+    padding: Padding = "SAME"
+    use_bias: bool = True
+    mask: Any = None
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros_init()
+    implementation: str = "auto"
+
+    @nn.compact
+    def __call__(self, inputs: Float[Array, "*batch rows columns channels"]) -> Array:
+        return _layer(self, convolve_transposed, inputs)
+
+
+def _layer(module: Any, function: Any, inputs: Array) -> Array:
+    """Parameters, `function` and bias of one layer; any number of batch axes."""
+    shape = (*_pair(module.kernel_size), inputs.shape[-1], module.features)
+    kernel = module.param("kernel", module.kernel_init, shape, module.param_dtype)
+    if module.mask is not None:
+        if module.mask.shape != shape:
+            raise ValueError(f"mask has shape {module.mask.shape}, the kernel {shape}")
+        kernel = kernel * module.mask
+    bias = None
+    if module.use_bias:
+        bias = module.param("bias", module.bias_init, (module.features,), module.param_dtype)
+    inputs, kernel, bias = nn.dtypes.promote_dtype(inputs, kernel, bias, dtype=module.dtype)
+    batch = inputs.shape[:-3]
+    outputs = function(
+        inputs.reshape(-1, *inputs.shape[-3:]),
+        kernel,
+        module.strides,
+        module.padding,
+        module.implementation,
+    )
+    if bias is not None:
+        outputs = outputs + bias.reshape(1, 1, 1, -1)
+    return outputs.reshape(*batch, *outputs.shape[1:])
+
+
+def convolve(
+    inputs: Float[Array, "batch rows columns channels"],
+    kernel: Float[Array, "height width channels features"],
+    strides: int | Sequence[int] = 1,
+    padding: Padding = "SAME",
+    implementation: str = "auto",
+) -> Float[Array, "batch new_rows new_columns features"]:
+    """y[i, j] = sum over (a, b) of x[i * stride + a - low, j * stride + b - low] w[a, b]."""
+    steps = _pair(strides)
+    pads = _pads(padding, inputs.shape[1:3], kernel.shape[:2], steps)
+    if _uses_matmul(implementation):
+        return _convolve(inputs, kernel, steps, pads)
+    return lax.conv_general_dilated(inputs, kernel, steps, pads, dimension_numbers=DIMENSIONS)
+
+
+def convolve_transposed(
+    inputs: Float[Array, "batch rows columns channels"],
+    kernel: Float[Array, "height width channels features"],
+    strides: int | Sequence[int] = 1,
+    padding: Padding = "SAME",
+    implementation: str = "auto",
+) -> Float[Array, "batch new_rows new_columns features"]:
+    """`lax.conv_transpose`: the inputs set `strides` apart among zeros, then a convolution.
+
+    Explicit padding is that of the inputs after they are set apart.
+    """
+    steps = _pair(strides)
+    pads = _transposed_pads(padding, kernel.shape[:2], steps)
+    if _uses_matmul(implementation):
+        return _convolve_transposed(inputs, kernel, steps, pads)
+    return lax.conv_general_dilated(
+        inputs, kernel, (1, 1), pads, lhs_dilation=steps, dimension_numbers=DIMENSIONS
+    )
+
+
+def _uses_matmul(implementation: str) -> bool:
+    if implementation not in IMPLEMENTATIONS:
+        raise ValueError(f"implementation={implementation!r}; known: {', '.join(IMPLEMENTATIONS)}")
+    if implementation == "auto":
+        return jax.default_backend() == "cpu"
+    return implementation == "matmul"
+
+
+# Arithmetic of padding.
+
+
+def _pair(value: int | Sequence[int]) -> Pair:
+    if isinstance(value, int):
+        return value, value
+    first, second = value
+    return first, second
+
+
+def _explicit(padding: int | Sequence[int | Sequence[int]]) -> Pads:
+    rows, columns = (padding, padding) if isinstance(padding, int) else padding
+    return _pair(rows), _pair(columns)
+
+
+def _pads(padding: Padding, sizes: Sequence[int], window: Sequence[int], strides: Pair) -> Pads:
+    """Zeros before and after the rows and the columns, as `lax` counts them."""
+    if isinstance(padding, str):
+        rows, columns = lax.padtype_to_pads(sizes, window, strides, padding)
+        return (int(rows[0]), int(rows[1])), (int(columns[0]), int(columns[1]))
+    return _explicit(padding)
+
+
+def _transposed_pads(padding: Padding, window: Sequence[int], strides: Pair) -> Pads:
+    """The same for a transposed convolution: the convention of `lax.conv_transpose`."""
+    if not isinstance(padding, str):
+        return _explicit(padding)
+    pads = []
+    for size, stride in zip(window, strides):
+        if padding.upper() == "SAME":
+            total = size + stride - 2
+            low = size - 1 if stride > size - 1 else -(-total // 2)
+        elif padding.upper() == "VALID":
+            total = size + stride - 2 + max(size - stride, 0)
+            low = size - 1
+        else:
+            raise ValueError(f"padding={padding!r}; known: SAME, VALID, numbers")
+        pads.append((low, total - low))
+    return pads[0], pads[1]
+
+
+# The products.
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolve(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Array:
+    window = kernel.shape[:2]
+    rows, columns = (
+        (size + low + high - width) // stride + 1
+        for size, (low, high), width, stride in zip(inputs.shape[1:3], pads, window, strides)
+    )
+    patches = _patches(_pad(inputs, pads), window, strides, (rows, columns))
+    return patches @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def _convolve_forward(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Any:
+    return _convolve(inputs, kernel, strides, pads), (inputs, kernel)
+
+
+def _convolve_backward(strides: Pair, pads: Pads, saved: Any, gradient: Array) -> Any:
+    """The inputs' gradient is the transposed convolution with the kernel turned by 180 degrees."""
+    inputs, kernel = saved
+    back = []
+    for size, new, width, stride, (low, _) in zip(
+        inputs.shape[1:3], gradient.shape[1:3], kernel.shape[:2], strides, pads
+    ):
+        before = width - 1 - low
+        back.append((before, size + width - 1 - ((new - 1) * stride + 1) - before))
+    turned = _turned(kernel)
+    # At stride 1 both are the same sum, and this one has no phases to put together.
+    function = _convolve if strides == (1, 1) else _convolve_transposed
+    to_inputs = function(gradient, turned, (1, 1) if strides == (1, 1) else strides, tuple(back))
+    return to_inputs, _kernel_gradient(inputs, gradient, kernel.shape[:2], strides, pads)
+
+
+_convolve.defvjp(_convolve_forward, _convolve_backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolve_transposed(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Array:
+    """All phases at once.
+
+    Output stride * q + p reads the inputs q + d with p + j - low = stride * d, where j is the
+    kernel's row: each phase p has its own few rows. Laid side by side for all d and p (zero where
+    no row fits), the kernel is one matrix from patches of the inputs to phases of the outputs.
+    """
+    height, width, _, features = kernel.shape
+    batch = inputs.shape[0]
+    counts, quotients, reaches = [], [], []
+    for size, taps, stride, (low, high) in zip(inputs.shape[1:3], (height, width), strides, pads):
+        counts.append((size - 1) * stride + 1 + low + high - taps + 1)
+        quotients.append(-(-counts[-1] // stride))
+        reaches.append((-(low // stride), (stride - 1 + taps - 1 - low) // stride))
+    around = tuple(
+        (-first, quotient - 1 + last - (size - 1))
+        for size, quotient, (first, last) in zip(inputs.shape[1:3], quotients, reaches)
+    )
+    shifts = tuple(last - first + 1 for first, last in reaches)
+    patches = _patches(_pad(inputs, (around[0], around[1])), shifts, (1, 1), tuple(quotients))
+
+    rows = _taps(height, strides[0], pads[0][0], reaches[0])  # (shifts, strides), of the kernel
+    columns = _taps(width, strides[1], pads[1][0], reaches[1])
+    padded = jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0)))  # one row, one column of zeros
+    spread = padded[rows[:, None, :, None], columns[None, :, None, :]]
+    matrix = spread.transpose(0, 1, 4, 2, 3, 5).reshape(-1, strides[0] * strides[1] * features)
+
+    outputs = (patches @ matrix).reshape(batch, *quotients, *strides, features)
+    outputs = outputs.transpose(0, 1, 3, 2, 4, 5)
+    outputs = outputs.reshape(batch, quotients[0] * strides[0], quotients[1] * strides[1], features)
+    return outputs[:, : counts[0], : counts[1]]
+
+
+def _convolve_transposed_forward(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Any:
+    return _convolve_transposed(inputs, kernel, strides, pads), (inputs, kernel)
+
+
+def _convolve_transposed_backward(strides: Pair, pads: Pads, saved: Any, gradient: Array) -> Any:
+    """The inputs' gradient is the strided convolution; the kernel's swaps the two images."""
+    inputs, kernel = saved
+    back = []
+    for size, new, width, stride, (low, _) in zip(
+        inputs.shape[1:3], gradient.shape[1:3], kernel.shape[:2], strides, pads
+    ):
+        before = width - 1 - low
+        back.append((before, (size - 1) * stride + width - new - before))
+    pads_back = (back[0], back[1])
+    to_inputs = _convolve(gradient, _turned(kernel), strides, pads_back)
+    to_kernel = _kernel_gradient(gradient, inputs, kernel.shape[:2], strides, pads_back)
+    return to_inputs, _turned(to_kernel)
+
+
+_convolve_transposed.defvjp(_convolve_transposed_forward, _convolve_transposed_backward)
+
+
+def _kernel_gradient(
+    inputs: Array, gradient: Array, window: Sequence[int], strides: Pair, pads: Pads
+) -> Array:
+    """Of a convolution: patches of the inputs times the gradient, over all places and examples."""
+    patches = _patches(_pad(inputs, pads), window, strides, gradient.shape[1:3])
+    product = jnp.einsum("bijp,bijf->pf", patches, gradient)
+    return product.reshape(*window, inputs.shape[-1], gradient.shape[-1])
+
+
+def _patches(inputs: Array, window: Sequence[int], strides: Pair, counts: Sequence[int]) -> Array:
+    """(batch, *counts, height * width * channels): what each output place reads."""
+    batch, _, _, channels = inputs.shape
+    slices = [
+        lax.slice(
+            inputs,
+            (0, row, column, 0),
+            (
+                batch,
+                row + strides[0] * (counts[0] - 1) + 1,
+                column + strides[1] * (counts[1] - 1) + 1,
+                channels,
+            ),
+            (1, *strides, 1),
+        )
+        for row in range(window[0])
+        for column in range(window[1])
+    ]
+    return jnp.concatenate(slices, axis=-1)
+
+
+def _pad(inputs: Array, pads: Pads) -> Array:
+    """Zeros around the images; a negative count cuts away."""
+    zero = jnp.zeros((), inputs.dtype)
+    return lax.pad(inputs, zero, ((0, 0, 0), (*pads[0], 0), (*pads[1], 0), (0, 0, 0)))
+
+
+def _turned(kernel: Array) -> Array:
+    """Turned by 180 degrees, inputs and outputs swapped."""
+    return kernel[::-1, ::-1].swapaxes(2, 3)
+
+
+def _taps(size: int, stride: int, low: int, reach: Pair) -> np.ndarray:
+    """(shifts, phases): which of the kernel's `size` rows joins them; `size` where none does."""
+    shifts = np.arange(reach[0], reach[1] + 1).reshape(-1, 1)
+    taps = shifts * stride - np.arange(stride).reshape(1, -1) + low
+    return np.where((taps >= 0) & (taps < size), taps, size)

@@ -1,0 +1,119 @@
+"""Convolutions as matrix products against Flax's own: values, gradients, parameters."""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lvae.models.convolution import Conv, ConvTranspose, convolve
+
+PAIRS = {"Conv": (Conv, nn.Conv), "ConvTranspose": (ConvTranspose, nn.ConvTranspose)}
+# Odd and even sizes, strides that do and do not divide them, kernels smaller and larger than those.
+QUICK = {"xla_backend_optimization_level": 0}  # compiles five times faster
+CASES = [
+    (1, 1, "SAME"),
+    (1, 2, "SAME"),
+    (1, 2, "VALID"),
+    (3, 1, "SAME"),
+    (3, 1, "VALID"),
+    (3, 2, "SAME"),
+    (3, 2, "VALID"),
+    (3, 2, ((0, 1), (2, 0))),
+    (5, 1, "VALID"),
+    (5, 2, "SAME"),
+    (7, 1, "SAME"),
+    (7, 2, "VALID"),
+]
+
+
+def outcome(layer, inputs):
+    """Parameters, outputs and the gradients of a function that weighs every output differently."""
+
+    @functools.partial(jax.jit, compiler_options=QUICK)
+    def run(inputs):
+        variables = layer.init(jax.random.key(1), inputs)
+        outputs = layer.apply(variables, inputs)
+        weights = jax.random.normal(jax.random.key(2), outputs.shape)
+
+        def score(variables, inputs):
+            return jnp.mean(weights * layer.apply(variables, inputs) ** 2)
+
+        return variables, outputs, jax.grad(score, argnums=(0, 1))(variables, inputs)
+
+    return run(inputs)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize(("size", "stride", "padding"), CASES)
+def test_equals_flax(name, size, stride, padding):
+    ours, flax = PAIRS[name]
+    inputs = jax.random.normal(jax.random.key(0), (2, 8, 7, 3))
+    options = {
+        "features": 4,
+        "kernel_size": (size, size),
+        "strides": (stride, stride),
+        "padding": padding,
+        "bias_init": nn.initializers.normal(),
+    }
+    got = outcome(ours(**options, implementation="matmul"), inputs)
+    want = outcome(flax(**options), inputs)
+    assert jax.tree.structure(got) == jax.tree.structure(want)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), got, want)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_auto_is_the_product_on_cpu_and_native_is_available(name):
+    layer = PAIRS[name][0]
+    inputs = jnp.ones((1, 4, 4, 2))
+
+    def primitives(implementation):
+        module = layer(2, 3, implementation=implementation)
+        return str(jax.make_jaxpr(module.init)(jax.random.key(0), inputs))
+
+    assert "conv_general_dilated" in primitives("native")
+    assert "conv_general_dilated" not in primitives("auto")
+    with pytest.raises(ValueError, match="fast"):
+        primitives("fast")
+
+
+def test_mask_silences_taps_and_their_gradient():
+    mask = np.ones((3, 3, 1, 1), np.float32)
+    mask[1:] = 0
+    inputs = jax.random.normal(jax.random.key(0), (1, 5, 5, 1))
+    module = Conv(1, 3, mask=mask, implementation="matmul")
+    variables = module.init(jax.random.key(1), inputs)
+    centre = jax.grad(lambda x: module.apply(variables, x)[0, 2, 2, 0])(inputs)[0, :, :, 0]
+    assert np.all(centre[2:] == 0)
+    assert np.all(centre[1, 1:4] != 0)
+    with pytest.raises(ValueError, match="mask"):
+        Conv(2, 3, mask=mask).init(jax.random.key(1), inputs)
+
+
+def test_any_batch_axes():
+    inputs = jax.random.normal(jax.random.key(0), (2, 3, 6, 6, 1))
+    module = Conv(2, 3, strides=2)
+    variables = module.init(jax.random.key(1), inputs)
+    outputs = module.apply(variables, inputs)
+    assert outputs.shape == (2, 3, 3, 3, 2)
+    np.testing.assert_allclose(outputs[1, 2], module.apply(variables, inputs[1, 2]), rtol=1e-6)
+
+
+def test_second_derivatives_and_vmap_over_kernels():
+    inputs = jax.random.normal(jax.random.key(0), (1, 5, 5, 1))
+    kernels = jax.random.normal(jax.random.key(1), (3, 3, 3, 1, 1))
+
+    def penalty(kernel, implementation):
+        slope = jax.grad(lambda x: jnp.sum(convolve(x, kernel, 2, "SAME", implementation) ** 3))
+        return jnp.sum(slope(inputs) ** 2)
+
+    got, want = (
+        jax.jit(
+            jax.vmap(jax.grad(lambda kernel, name=name: penalty(kernel, name))),
+            compiler_options=QUICK,
+        )(kernels)
+        for name in ("matmul", "native")
+    )
+    np.testing.assert_allclose(got, want, rtol=1e-4)
