@@ -13,6 +13,7 @@ products are the whole work; a narrow one touches only 17 x 17 pixels a point.
 """
 
 import functools
+import threading
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -49,18 +50,27 @@ def render(
     y, x = np.divmod(np.unique(y * width + x), width)  # points on one pixel are one dot
     if not len(x):
         return np.zeros((height, width), np.uint8)
-    image = np.zeros((height, width), np.float32)
-    for sigma in sorted(sigmas, reverse=True):
-        if sigma < _PATCH_SIGMA and 2 * _radius(sigma) < min(size):
-            blurred = _blur_by_patches(x, y, size, sigma)
-        else:
-            blurred = _blur_by_cosines(x, y, size, sigma)
-        blurred *= 255 / blurred.max()
-        image += blurred
-    image[y, x] += 1
-    image -= image.min()
-    image *= _TOP / image.max()
-    return image.astype(np.uint8)
+    image = np.zeros((height, width), np.uint8)
+    # Beyond the blurs' reach the image is black: only the part around the points is drawn.
+    reach = max(_radius(sigma) for sigma in sigmas)
+    rows = slice(max(0, y.min() - reach), min(height, y.max() + reach + 1))
+    columns = slice(max(0, x.min() - reach), min(width, x.max() + reach + 1))
+    blurs = []
+    for index, sigma in enumerate(sorted(sigmas, reverse=True)):
+        narrow = sigma < _PATCH_SIGMA and 2 * _radius(sigma) < min(size)
+        blur = _blur_by_patches if narrow else _blur_by_cosines
+        blurs.append(blur(x, y, size, rows, columns, sigma, index))
+    # Each blur counts as 255 at its own peak; the unit here is such that the last stays as it is.
+    *wider, total = blurs
+    peak = total.max()
+    for blurred in wider:
+        blurred *= peak / blurred.max()
+        total += blurred
+    total[y - rows.start, x - columns.start] += peak / 255
+    if total.size == image.size:
+        total -= total.min()
+    np.multiply(total, _TOP / total.max(), out=image[rows, columns], casting="unsafe")
+    return image
 
 
 def render_images(
@@ -129,31 +139,67 @@ def drawable(
 
 # The blur of one image on the host.
 
+_thread = threading.local()
 
-def _blur_by_cosines(x: Any, y: Any, size: tuple[int, int], sigma: float) -> np.ndarray:
+
+def _scratch(name: str, shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
+    """An array that this thread keeps from image to image, contents undefined: getting memory of
+    this size anew from the system takes longer than the arithmetic done in it."""
+    array = _thread.__dict__.get(name)
+    if array is None or array.shape != shape:
+        array = _thread.__dict__[name] = np.empty(shape, dtype)
+    return array
+
+
+def _blur_by_cosines(
+    x: Any, y: Any, size: tuple[int, int], rows: slice, columns: slice, sigma: float, index: int
+) -> np.ndarray:
+    """The blur in these rows and columns of the frame; valid until this thread draws its next
+    image. index: of the blur in its image."""
     width, height = size
     cosines_x, damped_x = _cosines(width, sigma)
     cosines_y, damped_y = _cosines(height, sigma)
-    return damped_y @ (cosines_y[y].T @ cosines_x[x]) @ damped_x.T
+    down = damped_y[rows] @ (cosines_y[y].T @ cosines_x[x])
+    blurred = _scratch(f"blur {index}", (height, width))
+    return np.matmul(
+        down, damped_x[columns].T, out=blurred[: len(down), : columns.stop - columns.start]
+    )
 
 
-def _blur_by_patches(x: Any, y: Any, size: tuple[int, int], sigma: float) -> np.ndarray:
-    """Adds the blurred dot around every point on a canvas wider by the blur's radius, and folds
-    what fell outside the frame back in."""
+def _blur_by_patches(
+    x: Any, y: Any, size: tuple[int, int], rows: slice, columns: slice, sigma: float, index: int
+) -> np.ndarray:
+    """The same for a narrow blur: adds the blurred dot around every point on a canvas wider by the
+    blur's radius, and folds what fell outside the frame back in. `most`: the points that a grid can
+    have."""
     width, height = size
     radius = _radius(sigma)
+    whole_canvas = _scratch(f"canvas {index}", (height + 2 * radius, width + 2 * radius))
+    stride = whole_canvas.shape[1]
+    most = 2 ** len(x).bit_length()  # so that buffers serve images with about as many points
+    within, values = _patches(stride, sigma, most)
+    places = _scratch(f"places {index}", (most, within.size), np.intp)[: len(x)]
+    corner = (y - rows.start) * stride + x - columns.start
+    np.add(corner[:, np.newaxis], within, out=places)
+    canvas = whole_canvas[
+        : rows.stop - rows.start + 2 * radius, : columns.stop - columns.start + 2 * radius
+    ]
+    canvas.fill(0)
+    np.add.at(whole_canvas.reshape(-1), places.reshape(-1), values[: places.size])
+    for lines in (canvas, canvas[radius:-radius].T):
+        lines[radius : 2 * radius] += lines[:radius][::-1]
+        lines[-2 * radius : -radius] += lines[-radius:][::-1]
+    return canvas[radius:-radius, radius:-radius]
+
+
+@functools.lru_cache(maxsize=16)
+def _patches(stride: int, sigma: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets of a patch's pixels in a canvas of `stride` columns, (1, pixels), and the values of
+    `count` patches one after another."""
     kernel = _kernel(sigma).astype(np.float32)
-    side = len(kernel)
-    canvas = np.zeros((height + 2 * radius, width + 2 * radius), np.float32)
-    within = np.add.outer(np.arange(side) * canvas.shape[1], np.arange(side)).ravel()
-    places = np.add.outer(y * canvas.shape[1] + x, within)
-    patch = np.outer(kernel, kernel).ravel()
-    np.add.at(canvas.reshape(-1), places.ravel(), np.tile(patch, len(x)))
-    for _ in range(2):  # rows, then columns
-        canvas[radius : 2 * radius] += canvas[:radius][::-1]
-        canvas[-2 * radius : -radius] += canvas[-radius:][::-1]
-        canvas = canvas[radius:-radius].T
-    return canvas
+    offsets = np.arange(len(kernel))
+    within = np.add.outer(offsets * stride, offsets).reshape(1, -1)
+    return within, np.tile(np.outer(kernel, kernel).ravel(), count)
 
 
 # The blurs of a batch of images, on either kind of array.
