@@ -170,8 +170,7 @@ def _blur_by_patches(
     x: Any, y: Any, size: tuple[int, int], rows: slice, columns: slice, sigma: float, index: int
 ) -> np.ndarray:
     """The same for a narrow blur: adds the blurred dot around every point on a canvas wider by the
-    blur's radius, and folds what fell outside the frame back in. `most`: the points that a grid can
-    have."""
+    blur's radius, and folds what fell outside the frame back in."""
     width, height = size
     radius = _radius(sigma)
     whole_canvas = _scratch(f"canvas {index}", (height + 2 * radius, width + 2 * radius))
