@@ -1,0 +1,103 @@
+"""New grids from old: each ingredient does what its number says."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lvae.models.ordered_grid import posed_grid
+from lvae.tasks.laser_grid.augmentation import augment, to_shaped, warps
+from lvae.tasks.laser_grid.settings import AugmentationSettings
+
+OFF = AugmentationSettings(
+    mirror=0.0,
+    shift=0,
+    mix=0.0,
+    mix_reach=0.0,
+    warp_x=0.0,
+    warp_y=0.0,
+    warp_order=4,
+    warp_decay=1.0,
+    linear=0.0,
+    translation=0.0,
+    dropout=0.0,
+    jitter=0.0,
+)
+
+
+@pytest.fixture
+def frames():
+    generator = np.random.default_rng(0)
+    pose = np.array([[380.0, 400.0], [170.0, 10.0], [-15.0, 210.0]]) + np.zeros((64, 3, 2))
+    points = np.asarray(posed_grid(jnp.asarray(pose, jnp.float32), 8, 9))
+    points = points + generator.normal(size=points.shape).astype(np.float32)
+    visible = generator.uniform(size=(64, 8, 9)) < 0.9
+    return jnp.asarray(points), jnp.asarray(visible)
+
+
+def drawn(frames, **changes):
+    points, visible = frames
+    shaped = to_shaped(points, points, visible)
+    center = jnp.mean(shaped.pose[:, 0], axis=0)
+    return augment(jax.random.key(1), shaped, center, dataclasses.replace(OFF, **changes))
+
+
+def test_all_off_gives_the_frames_back_about_the_mean_place(frames):
+    points, visible = drawn(frames)
+    moved = points - frames[0]
+    # Each frame is moved as a whole, to the common center.
+    np.testing.assert_allclose(moved, moved[:, :1, :1] + jnp.zeros_like(moved), atol=2e-3)
+    np.testing.assert_array_equal(visible, frames[1])
+
+
+def test_mirrored_twice_is_the_frame_and_once_exchanges_columns(frames):
+    _, visible = drawn(frames, mirror=1.0)
+    np.testing.assert_array_equal(visible, frames[1][:, :, ::-1])
+    points, _ = drawn(frames, mirror=1.0)
+    assert np.diff(np.asarray(points)[..., 0], axis=2).min() > 0  # still in order
+
+
+def test_linear_maps_and_places_have_the_spread_asked_for(frames):
+    points, visible = drawn(frames, linear=0.1, translation=30.0)
+    pose = np.asarray(to_shaped(points, points, visible).pose)
+    # 64 draws: a spread is known to a tenth; three times that is allowed.
+    assert pose[:, 0].std(axis=0) == pytest.approx(30.0, rel=0.3)
+    assert pose[:, 1, 0].std() == pytest.approx(0.1 * 170, rel=0.3)
+
+
+def test_dropout_hides_at_most_its_share_and_never_shows(frames):
+    _, visible = drawn(frames, dropout=0.5)
+    assert not np.any(np.asarray(visible) & ~np.asarray(frames[1]))
+    hidden = 1 - np.asarray(visible).sum() / np.asarray(frames[1]).sum()
+    assert hidden == pytest.approx(0.25, abs=0.05)  # the mean of U(0, 0.5)
+
+
+def test_mixing_stays_between_the_shapes_without_reach(frames):
+    points, _ = drawn(frames, mix=1.0)
+    shaped = to_shaped(frames[0], frames[0], frames[1])
+    got = np.asarray(points - posed_grid(shaped.pose, 8, 9))
+    got = got - got.mean(axis=(1, 2), keepdims=True)
+    shapes = np.asarray(shaped.shape - shaped.shape.mean(axis=(1, 2), keepdims=True))
+    assert np.all(got <= shapes.max(axis=0) + 1e-3)
+    assert np.all(got >= shapes.min(axis=0) - 1e-3)
+    assert not np.allclose(got, shapes, atol=0.1)
+
+
+def test_warps_have_the_variance_of_their_cosines():
+    settings = dataclasses.replace(OFF, warp_x=2.0, warp_y=10.0, warp_decay=1.5)
+    fields = np.asarray(warps(jax.random.key(0), 4000, 8, 9, settings))
+    number = np.arange(4)
+    length = np.hypot(number[:, None], number[None])
+    # The cosines are orthogonal and of mean square 1: variances add up.
+    expected = np.sum((1 + length) ** -3.0)
+    measured = (fields**2).mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(measured, expected * np.array([4.0, 100.0]), rtol=0.05)
+
+
+def test_same_key_same_grids(frames):
+    first = drawn(frames, linear=0.1, mirror=0.5, mix=0.5, shift=2, warp_y=5.0, jitter=0.3)
+    second = drawn(frames, linear=0.1, mirror=0.5, mix=0.5, shift=2, warp_y=5.0, jitter=0.3)
+    np.testing.assert_array_equal(first[0], second[0])
+    assert np.all(np.isfinite(first[0]))

@@ -1,0 +1,63 @@
+"""The reference design: its input, its loss, its size, against plain NumPy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import notebook as notebook_config
+from lvae.errors import UserError
+from lvae.tasks.laser_grid import drawing, notebook
+
+
+def test_input_is_scaled_and_ringed_with_missing_points_at_zero():
+    points = np.full((1, 18, 18, 2), 364.0, np.float32)
+    visible = np.ones((1, 18, 18), bool)
+    visible[0, 3, 4] = False
+    grids = np.asarray(notebook.to_input(points, visible, 728.0))
+    assert grids.shape == (1, 20, 20, 2)
+    assert grids[0, 1:-1, 1:-1].max() == 0.5
+    np.testing.assert_array_equal(grids[0, 4, 5], 0.0)
+    ring = grids.copy()
+    ring[:, 1:-1, 1:-1] = 0
+    assert not ring.any()
+
+
+def test_loss_is_the_references():
+    generator = np.random.default_rng(0)
+    logits, mean, log_variance = generator.normal(size=(2, 20, 20, 2)), *generator.normal(
+        size=(2, 2, 8)
+    )
+    targets = generator.uniform(size=(2, 20, 20, 2))
+    output = 1 / (1 + np.exp(-logits))
+    entropy = -(targets * np.log(output) + (1 - targets) * np.log(1 - output))
+    got = notebook.mean_cross_entropy(jnp.asarray(logits), jnp.asarray(targets))
+    np.testing.assert_allclose(got, entropy.mean(axis=(1, 2, 3)), rtol=1e-5)
+    coding = -0.5 * 0.2 * (1 + log_variance - mean**2 - np.exp(log_variance)).mean(axis=1)
+    got = notebook.coding_loss(jnp.asarray(mean), jnp.asarray(log_variance), 0.2)
+    np.testing.assert_allclose(got, coding, rtol=1e-5)
+
+
+def test_network_has_the_references_size():
+    config = notebook_config.get_config()
+    variables = jax.eval_shape(lambda key: notebook.init(config, {}, key), jax.random.key(0))
+    assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == 115_362
+
+
+def test_a_grid_that_the_network_cannot_have_is_named():
+    config = notebook_config.get_config()
+    config.data.rows = 7
+    with pytest.raises(UserError, match="7 x 18"):
+        notebook.init(config, {}, jax.random.key(0))
+
+
+def test_a_point_decoded_at_the_border_is_missing():
+    config = notebook_config.get_config("smoke")
+    params = notebook.init(config, {}, jax.random.key(0))["params"]
+    variables = {"params": params, "buffers": {}}
+    points, logits = notebook.decode(config, variables, jnp.zeros((1, 8)))
+    assert points.shape == (1, 18, 18, 2)
+    np.testing.assert_array_equal(
+        np.asarray(logits) > 0, np.all(np.asarray(points) > 5.0, axis=-1)
+    )
+    assert drawing.design_of(config) is notebook
