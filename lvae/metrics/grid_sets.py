@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.spatial.distance import cdist
 
 _CHUNK = 2**24  # numbers held at once in a distance computation: 64 MiB of float32
 
@@ -68,29 +69,36 @@ def coverage_ratio(
     return float(np.median(to_samples.min(axis=1)) / np.median(to_training.min(axis=1)))
 
 
+def features(filled: Float[np.ndarray, "grids rows columns 2"]) -> Float[np.ndarray, "grids numbers"]:
+    """Grids as vectors, translation removed, whose Euclidean distance is the root mean square
+    distance of their points, px; every point needs a place."""
+    centred = filled - filled.mean(axis=(1, 2), keepdims=True)
+    return centred.reshape(len(filled), -1) / np.sqrt(filled.shape[1] * filled.shape[2])
+
+
 def kernel_distance(
-    within_first: Float[np.ndarray, "first first"],
-    within_second: Float[np.ndarray, "second second"],
-    between: Float[np.ndarray, "first second"],
-    recording: Int[np.ndarray, " first"],
+    real: Float[np.ndarray, "real numbers"],
+    samples: Float[np.ndarray, "samples numbers"],
+    recording: Int[np.ndarray, " real"],
 ) -> float:
-    """Squared maximum mean discrepancy between real frames (first) and samples (second).
+    """Squared maximum mean discrepancy between real frames and samples (Gretton et al., 2012).
 
     The kernel is exp(-(d / m)^2 / 2), m the median distance between frames of different recordings.
-    Pairs of frames of one recording, which are near-copies, are left out (Gretton et al., 2012, with
-    recordings as the units).
+    Pairs of frames of one recording, which are near-copies, are left out: the recordings are the
+    units. NaN with a single recording.
     """
     apart = recording[:, None] != recording[None, :]
     if not apart.any():
         return float("nan")
-    width = np.median(within_first[apart])
+    within_real = cdist(real, real)
+    width = np.median(within_real[apart])
 
     def kernel(distances):
         return np.exp(-0.5 * (distances / width) ** 2)
 
-    off_diagonal = ~np.eye(len(within_second), dtype=bool)
+    others = ~np.eye(len(samples), dtype=bool)
     return float(
-        kernel(within_first)[apart].mean()
-        + kernel(within_second)[off_diagonal].mean()
-        - 2 * kernel(between).mean()
+        kernel(within_real)[apart].mean()
+        + kernel(cdist(samples, samples))[others].mean()
+        - 2 * kernel(cdist(real, samples)).mean()
     )

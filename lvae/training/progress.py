@@ -56,6 +56,13 @@ class Progress:
         if self._live:
             self._live.update(self._bar, completed=step, note=self._rate())
 
+    def drawn(self, done: int, total: int) -> None:
+        """Samples written so far; `total` is what this process writes."""
+        self._total = total
+        self._step = done
+        if self._live:
+            self._live.update(self._bar, completed=done, total=total)
+
     def report(self, metrics: Mapping[str, Any]) -> None:
         """A row of metrics, where no live line shows the rate."""
         numbers = [

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 
 from lvae import configuration
+from lvae.data.filling import fill_missing
 from lvae.grids.cleanup import clean_up
 from lvae.keys import stream
-from lvae.metrics import grid_sets
-from lvae.metrics.grid_facts import grid_facts, order_violations
+from lvae.metrics import generative, grid_sets
+from lvae.metrics.grid_facts import grid_facts
 from lvae.tasks.interface import Run, Splits
 from lvae.tasks.laser_grid import drawing, prior
 from lvae.tasks.laser_grid.settings import EvaluationSettings, SamplingSettings
@@ -60,45 +61,40 @@ def sample_measures(run: Run, splits: Splits) -> dict[str, Any]:
         recording = np.arange(len(grids.points))
         facts[name] = grid_facts(grids.points, grids.visible, recording)
         cleaned, kept = clean_up(grids.points, grids.visible, bilateral=sampling.bilateral)
+        after = grid_facts(cleaned, kept)
         distances = grid_sets.aligned_distances(
             grids.points, grids.visible, train["points"], train["visible"]
         )
         to_samples = grid_sets.aligned_distances(
             held_out["points"], held_out["visible"], grids.points, grids.visible
         )
-        measures |= {
-            f"{name}_violations_per_1000": order_violations(grids.points, grids.visible),
-            f"{name}_violations_per_1000_after_cleanup": order_violations(cleaned, kept),
-            f"{name}_missing_column_correlation": _correlation(facts, name, "missing_by_column"),
-            f"{name}_missing_row_correlation": _correlation(facts, name, "missing_by_row"),
-            f"{name}_nearest_training_px": grid_sets.novelty(distances),
-            f"{name}_coverage_ratio": grid_sets.coverage_ratio(to_samples, to_training),
+        numbers = {
+            "violations_x_per_1000": facts[name]["order_violations_x"],
+            "violations_y_per_1000": facts[name]["order_violations_y"],
+            "violations_x_per_1000_after_cleanup": after["order_violations_x"],
+            "violations_y_per_1000_after_cleanup": after["order_violations_y"],
+            "missing_by_column_correlation": _correlation(facts, name, "missing_by_column"),
+            "missing_by_row_correlation": _correlation(facts, name, "missing_by_row"),
+            "nearest_training_px": grid_sets.novelty(distances),
+            "coverage_ratio": grid_sets.coverage_ratio(to_samples, to_training),
+            **distribution_measures(train, grids),
         }
-        measures |= {
-            f"{name}_{key}": value
-            for key, value in distribution_measures(train, grids, distances).items()
-        }
+        measures |= {f"{name}_{key}": value for key, value in numbers.items()}
     return measures | {"facts": facts}
 
 
 def distribution_measures(
-    train: dict[str, np.ndarray], grids: drawing.Grids, distances: np.ndarray
+    train: dict[str, np.ndarray], grids: drawing.Grids, neighbours: int = 5
 ) -> dict[str, float]:
-    """Kernel distance, precision, recall, density and coverage; neighbours across recordings only."""
-    from lvae.metrics.generative import neighbourhood_measures
-
-    within_real = grid_sets.aligned_distances(
-        train["points"], train["visible"], train["points"], train["visible"]
-    )
-    within_drawn = grid_sets.aligned_distances(
-        grids.points, grids.visible, grids.points, grids.visible
-    )
-    return {
-        "kernel_distance": grid_sets.kernel_distance(
-            within_real, within_drawn, distances.T, train["recording"]
-        ),
-        **neighbourhood_measures(within_real, within_drawn, distances.T, train["recording"]),
-    }
+    """Kernel distance, precision, recall, density and coverage of samples against training frames;
+    real neighbours are taken across recordings."""
+    real = grid_sets.features(train["filled"])
+    drawn = grid_sets.features(fill_missing(grids.points, grids.visible))
+    result = {"kernel_distance": grid_sets.kernel_distance(real, drawn, train["recording"])}
+    if len(np.unique(train["recording"])) > 1:
+        compared = generative.compare(real, drawn, neighbours, real_groups=train["recording"])
+        result |= {key: float(value) for key, value in compared._asdict().items()}
+    return result
 
 
 def noise_samples(run: Run, splits: Splits, count: int, seed: int = 0) -> drawing.Grids:

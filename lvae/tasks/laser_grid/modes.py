@@ -19,6 +19,8 @@ from lvae.keys import stream
 from lvae.tasks.interface import Run, SamplingOptions
 from lvae.tasks.laser_grid import drawing
 from lvae.tasks.laser_grid.settings import DataSettings, SamplingSettings
+from lvae.training.progress import Progress
+from lvae.training.provenance import versions
 
 FIRST_ID = 40000  # where the ids of drawn samples start, as the readers of the sets expect
 _ALPHAS = (0.25, 0.5, 0.75)  # of the way between two frames
@@ -186,8 +188,8 @@ def _write(run: Run, options: SamplingOptions, plan: Plan) -> None:
     settings = _sampling(run)
     size = (run.config.data.width, run.config.data.height)
 
-    def block(number: int) -> Drawn:
-        indices = np.arange(number * drawing.BLOCK, min((number + 1) * drawing.BLOCK, plan.count))
+    def draw(indices: np.ndarray) -> Drawn:
+        """A block of samples, as the writer asks for them: always the same samples together."""
         codes, provenance = plan.codes(indices)
         grids = drawing.decode_codes(run, codes, indices, key, plan.noise)
         points, visible = grids
@@ -204,39 +206,20 @@ def _write(run: Run, options: SamplingOptions, plan: Plan) -> None:
             visible = drawable(points, visible, size)
         return Drawn(points.astype(np.float32), visible, provenance)
 
-    write_data_set(
-        options.out,
-        _by_blocks(block),
-        ids=FIRST_ID + np.arange(plan.count) if plan.ids is None else plan.ids[: plan.count],
-        size=size,
-        request=_request(run, options, plan.count),
-        format=options.format,
-        shard=options.shard,
-    )
-
-
-def _by_blocks(block: Callable[[int], Drawn]) -> Callable[[np.ndarray], Drawn]:
-    """A function of any sample indices that computes whole blocks and remembers the last one."""
-    last: dict[int, Drawn] = {}
-
-    def draw(indices: np.ndarray) -> Drawn:
-        parts = []
-        for number in np.unique(indices // drawing.BLOCK):
-            if number not in last:
-                last.clear()
-                last[number] = block(int(number))
-            inside = indices[indices // drawing.BLOCK == number] % drawing.BLOCK
-            drawn = last[number]
-            parts.append(
-                Drawn(drawn.points[inside], drawn.visible[inside], [drawn.provenance[i] for i in inside])
-            )
-        return Drawn(
-            np.concatenate([part.points for part in parts]),
-            np.concatenate([part.visible for part in parts]),
-            [origin for part in parts for origin in part.provenance],
+    with Progress(0, plan.count) as progress:
+        summary = write_data_set(
+            options.out,
+            draw,
+            _request(run, options, plan.count),
+            ids=FIRST_ID + np.arange(plan.count) if plan.ids is None else plan.ids[: plan.count],
+            size=size,
+            format=options.format,
+            shard=options.shard,
+            batch_size=drawing.BLOCK,
+            versions=versions(),
+            progress=lambda done, total: progress.drawn(done, total),
         )
-
-    return draw
+        progress.note(str(summary))
 
 
 def _request(run: Run, options: SamplingOptions, count: int) -> dict[str, Any]:
