@@ -55,7 +55,7 @@ def test_the_registration_codes_loader_reads_lasten_frames(lasten, tmp_path):
         rows = np.array(chosen)[indices]
         return writer.Drawn(frames.points[rows], frames.visible[rows], [{}] * len(rows))
 
-    writer.write_data_set(tmp_path, draw, {}, ids=frames.ids[chosen].tolist(), batch_size=2)
+    writer.write_data_set(tmp_path, draw, {}, ids=frames.ids[chosen], batch_size=2)
     # The consumer: a Keras Sequence over what glob finds, its ids the integers before the dot.
     for name in ("manifest.json", "preview.png"):  # the consumer is pointed at frames alone
         (tmp_path / name).unlink()

@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsInt
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -133,7 +133,7 @@ def read_frames(folder: str | Path, geometry: GridGeometry) -> Frames:
 
 def write_frames(
     folder: str | Path,
-    ids: Iterable[int],
+    ids: Iterable[SupportsInt],
     points: Float[np.ndarray, "frames rows columns 2"],
     visible: Bool[np.ndarray, "frames rows columns"],
 ) -> None:
@@ -147,14 +147,14 @@ def write_frames(
         pixels = np.floor(grid.reshape(-1, 2).astype(np.float64) + 0.5).astype(int).tolist()
         shown = np.flatnonzero(seen).tolist()
         text = json.dumps({str(key): pixels[key] for key in shown})
-        atomic.write_text(Path(folder) / f"{number}.json", text)
+        atomic.write_text(Path(folder) / f"{int(number)}.json", text)
 
 
 def regular_grid(
     rows: int = 18,
     columns: int = 18,
-    first: tuple[float, float] = (112, 656),
-    pitch: float = 32,
+    first: tuple[int | float, int | float] = (112, 656),
+    pitch: int | float = 32,
 ) -> Float[np.ndarray, "rows columns 2"]:
     """The fixed image's grid: the point of row 0 and column 0 at `first`, x growing along the row,
     y falling along the column. The defaults are LASTEN's fix.json."""
@@ -176,12 +176,13 @@ def _frame_files(folder: Path) -> dict[int, Path]:
     """Frames by id."""
     found: dict[int, Path] = {}
     try:
-        paths = sorted(folder.glob("*.json"))
+        names = sorted(path.name for path in folder.iterdir())
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror}); check its rights") from error
-    for path in paths:
-        if _OTHER_FILES.fullmatch(path.name):
+    for name in names:
+        if not name.endswith(".json") or _OTHER_FILES.fullmatch(name):
             continue
+        path = folder / name
         if not re.fullmatch(r"[0-9]{1,18}", path.stem):
             raise UserError(
                 f"{path}: {path.stem!r} is no frame id; name frames by a whole number, as "
@@ -193,7 +194,7 @@ def _frame_files(folder: Path) -> dict[int, Path]:
     return found
 
 
-def _read_frame(path: Path, geometry: GridGeometry) -> tuple[list[int], list[list[float]]]:
+def _read_frame(path: Path, geometry: GridGeometry) -> tuple[list[int], list[list[int | float]]]:
     """Keys and coordinates of one file, checked."""
     try:
         frame = json.loads(path.read_bytes())
@@ -206,7 +207,8 @@ def _read_frame(path: Path, geometry: GridGeometry) -> tuple[list[int], list[lis
             f'{path}: holds a JSON {type(frame).__name__}; expected an object {{"k": [x, y], ...}}'
         )
     cells = geometry.rows * geometry.columns
-    keys, coordinates = [], []
+    keys: list[int] = []
+    coordinates: list[list[int | float]] = []
     for key, point in frame.items():
         if not _KEY.fullmatch(key) or len(key) > 9 or int(key) >= cells:
             raise UserError(
@@ -273,10 +275,11 @@ def _split_by_recordings(frames: Frames, path: Path) -> dict[str, Frames]:
 def _warn_of_incomplete_recordings(
     ids: np.ndarray, recording: np.ndarray, folder: Path, length: int
 ) -> None:
+    present = set(ids.tolist())
     for number, count in zip(*np.unique(recording, return_counts=True)):
         if count < length:
             first = number * length
-            absent = sorted(set(range(first, first + length)) - set(ids.tolist()))
+            absent = [number for number in range(first, first + length) if number not in present]
             logger.warning(
                 "%s: recording %d (ids %d-%d) is incomplete: %d of %d frames missing, the first %d",
                 *(folder, number, first, first + length - 1, len(absent), length, absent[0]),

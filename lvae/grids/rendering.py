@@ -34,7 +34,7 @@ def render(
     visible: Bool[np.ndarray, "rows columns"],
     size: tuple[int, int] = (768, 768),
     *,
-    sigmas: Sequence[float] = SIGMAS,
+    sigmas: Sequence[int | float] = SIGMAS,
 ) -> UInt8[np.ndarray, "height width"]:
     """One moving image, 8-bit grey, all black without a point to draw.
 
@@ -78,7 +78,7 @@ def render_images(
     visible: Bool[Any, "images rows columns"],
     size: tuple[int, int] = (768, 768),
     *,
-    sigmas: Sequence[float] = SIGMAS,
+    sigmas: Sequence[int | float] = SIGMAS,
     pool: int = 1,
 ) -> Float[Any, "images height width"]:
     """Moving images in [0, 1], from NumPy or JAX arrays; `floor(256 v)` is what `render` writes.
@@ -152,7 +152,13 @@ def _scratch(name: str, shape: tuple[int, ...], dtype: Any = np.float32) -> np.n
 
 
 def _blur_by_cosines(
-    x: Any, y: Any, size: tuple[int, int], rows: slice, columns: slice, sigma: float, index: int
+    x: Any,
+    y: Any,
+    size: tuple[int, int],
+    rows: slice,
+    columns: slice,
+    sigma: int | float,
+    index: int,
 ) -> np.ndarray:
     """The blur in these rows and columns of the frame; valid until this thread draws its next
     image. index: of the blur in its image."""
@@ -167,7 +173,13 @@ def _blur_by_cosines(
 
 
 def _blur_by_patches(
-    x: Any, y: Any, size: tuple[int, int], rows: slice, columns: slice, sigma: float, index: int
+    x: Any,
+    y: Any,
+    size: tuple[int, int],
+    rows: slice,
+    columns: slice,
+    sigma: int | float,
+    index: int,
 ) -> np.ndarray:
     """The same for a narrow blur: adds the blurred dot around every point on a canvas wider by the
     blur's radius, and folds what fell outside the frame back in."""
@@ -192,7 +204,7 @@ def _blur_by_patches(
 
 
 @functools.lru_cache(maxsize=16)
-def _patches(stride: int, sigma: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _patches(stride: int, sigma: int | float, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Offsets of a patch's pixels in a canvas of `stride` columns, (1, pixels), and the values of
     `count` patches one after another."""
     kernel = _kernel(sigma).astype(np.float32)
@@ -263,18 +275,18 @@ def _averaged(table: np.ndarray, pool: int) -> np.ndarray:
 # The blur of one line, scipy.ndimage.gaussian_filter1d(line, sigma, mode="reflect", truncate=4).
 
 
-def _radius(sigma: float) -> int:
+def _radius(sigma: int | float) -> int:
     return int(_TRUNCATE * sigma + 0.5)
 
 
-def _kernel(sigma: float) -> np.ndarray:
+def _kernel(sigma: int | float) -> np.ndarray:
     offsets = np.arange(-_radius(sigma), _radius(sigma) + 1)
     weights = np.exp(-0.5 * (offsets / sigma) ** 2)
     return weights / weights.sum()
 
 
 @functools.lru_cache(maxsize=16)
-def _cosines(length: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+def _cosines(length: int, sigma: int | float) -> tuple[np.ndarray, np.ndarray]:
     """The blur as damped @ cosines.T, both (length, number of cosines).
 
     Cosines of half-sample phase are the eigenvectors of every symmetric filter that reflects at the

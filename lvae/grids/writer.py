@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsInt
 
 import numpy as np
 from PIL import Image
@@ -68,7 +68,7 @@ def write_data_set(
     draw: Draw,
     request: Mapping[str, Any],
     *,
-    ids: Sequence[int],
+    ids: Iterable[SupportsInt],
     size: tuple[int, int] = (768, 768),
     format: str = "files",
     shard: tuple[int, int] = (0, 1),
@@ -111,7 +111,8 @@ def write_data_set(
       ValueError: ids do not increase, or a field of the request or provenance is the writer's own.
     """
     out = Path(out)
-    plan = _Plan(ids, format, shard, samples_per_file, images)
+    numbers = ids if isinstance(ids, range) else [int(number) for number in ids]
+    plan = _Plan(numbers, format, shard, samples_per_file, images)
     header = _header(request, plan, size, versions or {})
     manifest, journal_file = record.manifest_path(out, shard), record.journal_path(out, shard)
     finished = manifest.exists() or (out / "manifest.json").exists()
