@@ -62,7 +62,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     loss.initial_scale = 3.0  # px; where the learned scale of the likelihood starts
 
     config.training = training = ml_collections.ConfigDict()
-    training.steps = 8000  # optimiser steps
+    training.steps = 3000  # optimiser steps
     training.epochs = 0  # passes over the training split; 0: steps decide
     training.batch_size = 64  # frames a step
     training.steps_per_dispatch = 100  # matrix products only: scan is as fast as single steps
@@ -75,8 +75,8 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     training.gradient_clip = 1.0  # global norm; rare frames otherwise throw the scale off early
     training.ema_decay = 0.998  # average over the last 500 steps: evaluation and sampling use it
     training.log_every = 100  # steps
-    training.evaluate_every = 2000  # steps
-    training.checkpoint_every = 2000  # steps
+    training.evaluate_every = 1000  # steps
+    training.checkpoint_every = 1000  # steps
     training.keep_checkpoints = 2
 
     config.sampling = sampling = ml_collections.ConfigDict()
@@ -86,8 +86,8 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     sampling.prior_components = 8  # of the mixture
     sampling.prior_codes = 4000  # codes that the mixture is fitted to
     sampling.prior_spread = 0.06  # of the linear maps that widen them
-    sampling.observation_noise = 1.0  # px; what the likelihood adds to a point, times the factor
-    sampling.visibility_noise = 1.0  # 1: visibility drawn; 0: the more likely state
+    sampling.observation_noise = 0.9  # px; what the likelihood adds to a point, times the factor
+    sampling.visibility_noise = 0.7  # of the Bernoulli draw; 0: the more likely state
     sampling.bilateral = False  # points are in order already; smoothing would blur the glottis
     sampling.corners = (0, 108, 54, 18)  # ids of the frames at the manifold's corners
 

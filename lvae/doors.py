@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from lvae.errors import UserError
 
@@ -33,6 +33,7 @@ def run(main: Callable[[], None]) -> None:
                 raise UserError(
                     f"{arguments[1]}: not understood; every option is written --name=value, see --help"
                 )
+            logging.set_verbosity(logging.WARNING)  # JAX tells which backends it did not find
             _prepare_jax()
             main()
         except UserError as error:

@@ -78,8 +78,9 @@ def test_wrong_settings_are_named(field, value, word):
 def test_first_update_of_each_optimizer(name):
     """Closed forms of the first step: Adam moves by the rate times the sign, SGD by the gradient."""
     settings = settings_of(
-        toy_config(optimizer=name, warmup_steps=0, schedule="constant", gradient_clip=0.0,
-                   weight_decay=0.1)
+        toy_config(
+            optimizer=name, warmup_steps=0, schedule="constant", gradient_clip=0.0, weight_decay=0.1
+        )
     )
     optimizer = make_optimizer(settings, 10)
     params, gradient = {"w": jnp.array([2.0, -3.0])}, {"w": jnp.array([0.5, -0.25])}
@@ -117,6 +118,22 @@ def test_scan_equals_single_steps_and_jit_equals_no_jit():
         np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-7)
     assert int(scanned["step"]) == 4
     assert int(scanned["buffers"]["seen"]) == 16
+
+
+def test_dispatch_is_compiled_once():
+    """Types and shapes of the state do not change with the first step."""
+    state, step, data = prepared()
+    traces = []
+
+    def counted(*arguments):
+        traces.append(1)
+        return make_dispatch(step)(*arguments)
+
+    dispatch = jax.jit(counted)
+    indices = jnp.zeros((2, 4), jnp.int32)
+    for _ in range(3):
+        state, _ = dispatch(state, data, indices, stream(5, "step"))
+    assert len(traces) == 1
 
 
 def test_average_of_params_follows_its_formula():

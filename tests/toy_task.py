@@ -47,14 +47,17 @@ def make_toy_task(spoiled_from: int = 10**9) -> types.SimpleNamespace:
 
     def init(config, splits, key):
         return {
-            "params": {"weights": jax.random.normal(key, (3,))},
+            # The offset is weakly typed, as numbers made from Python's are.
+            "params": {"weights": jax.random.normal(key, (3,)), "offset": jnp.full((), 0.0)},
             "buffers": {"seen": jnp.zeros((), jnp.int32)},
         }
 
     def make_loss(config, splits):
         def loss(params, buffers, batch, key, step):
             noise = 0.1 * jax.random.normal(key, batch["targets"].shape)
-            errors = batch["inputs"] @ params["weights"] - batch["targets"] + noise
+            errors = (
+                batch["inputs"] @ params["weights"] - batch["targets"] + params["offset"] + noise
+            )
             value = jnp.where(step >= spoiled_from, jnp.nan, jnp.mean(errors**2))
             parts = {"error": errors**2, "per_input": batch["inputs"] ** 2}
             return value, (parts, {"seen": buffers["seen"] + len(errors)})

@@ -29,7 +29,8 @@ def init_state(
     }
     if settings.ema_decay:
         state["ema"] = variables["params"]
-    return state
+    # Weakly typed numbers (of Python's) would be of another type after the first step: compiled twice.
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=leaf.dtype), state)
 
 
 def inference_variables(state: State) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import numpy as np
 from lvae import configuration
 from lvae.data.filling import fill_missing
 from lvae.data.lasten import Frames, read_data_set
-from lvae.data.simulator import SimulatorSettings, simulate_recordings
+from lvae.data.simulator import SimulatorSettings, simulate_recordings, simulate_splits
+from lvae.errors import UserError
 from lvae.tasks.interface import Run, Splits, Variables
 from lvae.tasks.laser_grid import drawing, measures
 from lvae.tasks.laser_grid.modes import MODES
@@ -39,7 +40,7 @@ def load_data(config: Any) -> Splits:
     else:
         splits = _simulated_splits(settings)
     if settings.extra_recordings:
-        extra = _simulated(settings, settings.extra_recordings, settings.extra_variety, stream=1)
+        extra = _extra_recordings(settings)
         extra["real"][:] = False
         extra["recording"] += 1 + splits["train"]["recording"].max()
         splits["train"] = {
@@ -124,36 +125,48 @@ def _fields(frames: Frames) -> dict[str, np.ndarray]:
 
 
 def _simulated_splits(settings: DataSettings) -> Splits:
-    """Training, validation and test recordings one after another, ids counted through."""
-    counts = {
-        "train": settings.training_recordings,
-        "validation": settings.validation_recordings,
-        "test": settings.test_recordings,
-    }
-    fields = _simulated(settings, sum(counts.values()), 1.0, stream=0)
-    splits, start = {}, 0
-    for name, count in counts.items():
-        chosen = (fields["recording"] >= start) & (fields["recording"] < start + count)
-        if chosen.any():
-            splits[name] = {key: array[chosen] for key, array in fields.items()}
-            splits[name]["recording"] = splits[name]["recording"] - start
-        start += count
-    return splits
+    arrays = simulate_splits(
+        _simulator(
+            settings,
+            train_recordings=settings.training_recordings,
+            validation_recordings=settings.validation_recordings,
+            test_recordings=settings.test_recordings,
+        ),
+        settings.simulation_seed,
+    )
+    return {name: _simulated_fields(split) for name, split in arrays.items()}
 
 
-def _simulated(
-    settings: DataSettings, recordings: int, variety: float, stream: int
-) -> dict[str, np.ndarray]:
-    frames = simulate_recordings(
-        SimulatorSettings(
-            recordings=recordings,
+def _extra_recordings(settings: DataSettings) -> dict[str, np.ndarray]:
+    """Simulated recordings to mix into the training split, of another stream than the built-in ones."""
+    simulator = _simulator(
+        settings,
+        train_recordings=settings.extra_recordings,
+        validation_recordings=0,
+        test_recordings=0,
+        variety=settings.extra_variety,
+    )
+    seed = settings.simulation_seed + zlib.crc32(b"extra recordings")
+    return _simulated_fields(simulate_recordings(simulator, seed))
+
+
+def _simulator(settings: DataSettings, **changes: Any) -> SimulatorSettings:
+    if settings.width != settings.height:
+        raise UserError(
+            f"config.data.width={settings.width}, config.data.height={settings.height}: simulated "
+            "frames are square; make them equal, or name recordings with config.data.path"
+        )
+    try:
+        return SimulatorSettings(
             recording_length=settings.recording_length,
             rows=settings.rows,
             columns=settings.columns,
-            width=settings.width,
-            height=settings.height,
-            variety=variety,
-        ),
-        settings.simulation_seed + zlib.crc32(b"extra") * stream,
-    )
-    return _fields(frames)
+            frame_size=settings.width,
+            **changes,
+        )
+    except ValueError as error:
+        raise UserError(f"config.data: {error}") from error
+
+
+def _simulated_fields(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return _fields(Frames(arrays["id"], arrays["points"], arrays["visible"], arrays["recording"]))

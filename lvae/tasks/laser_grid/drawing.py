@@ -155,5 +155,3 @@ def _cached_decode(design: ModuleType, config_json: str):
         return points, logits + factor * sampling.visibility_noise * flipped > 0.0
 
     return jax.jit(decode)
-
-

@@ -91,7 +91,9 @@ def distribution_measures(
     real = grid_sets.features(train["filled"])
     drawn = grid_sets.features(fill_missing(grids.points, grids.visible))
     result = {"kernel_distance": grid_sets.kernel_distance(real, drawn, train["recording"])}
-    if len(np.unique(train["recording"])) > 1:
+    _, frames = np.unique(train["recording"], return_counts=True)
+    neighbours = min(neighbours, len(real) - int(frames.max()), len(drawn) - 1)
+    if neighbours > 0:
         compared = generative.compare(real, drawn, neighbours, real_groups=train["recording"])
         result |= {key: float(value) for key, value in compared._asdict().items()}
     return result

@@ -82,12 +82,20 @@ def prior(run: Run, options: SamplingOptions) -> None:
 
 def interpolate(run: Run, options: SamplingOptions) -> None:
     """Between two recordings: z = z1 + (z2 - z1) alpha, alpha = 1/4, 1/2, 3/4."""
-    _write(run, options, _between(run, options, lambda first, second, alpha: first + (second - first) * alpha))
+    _write(
+        run,
+        options,
+        _between(run, options, lambda first, second, alpha: first + (second - first) * alpha),
+    )
 
 
 def extrapolate(run: Run, options: SamplingOptions) -> None:
     """Away from another recording: z = z1 + (z1 - z2) alpha."""
-    _write(run, options, _between(run, options, lambda first, second, alpha: first + (first - second) * alpha))
+    _write(
+        run,
+        options,
+        _between(run, options, lambda first, second, alpha: first + (first - second) * alpha),
+    )
 
 
 def reconstruct(run: Run, options: SamplingOptions) -> None:

@@ -12,7 +12,9 @@ from lvae.models import notebook_vae
 from lvae.tasks.interface import Splits, Variables
 from lvae.tasks.laser_grid.settings import NotebookLossSettings, NotebookModelSettings
 
-_LOWEST_SEEN = 5.0  # px; a decoded point nearer to the border means "missing", as the renderer has it
+_LOWEST_SEEN = (
+    5.0  # px; a decoded point nearer to the border means "missing", as the renderer has it
+)
 
 
 def init(config: Any, splits: Splits, key: Key[Array, ""]) -> Variables:

@@ -84,7 +84,11 @@ def varied_frames(
     count = settings.prior_codes
     first = generator.choice(np.flatnonzero(train["real"]), count)
     second = generator.choice(np.flatnonzero(train["real"]), count)
-    share = generator.uniform(0.0, 1.0, (count, 1, 1)) if len(recordings) > 1 else np.zeros((count, 1, 1))
+    share = (
+        generator.uniform(0.0, 1.0, (count, 1, 1))
+        if len(recordings) > 1
+        else np.zeros((count, 1, 1))
+    )
     mixed = train["filled"][first] + share[..., None] * (
         train["filled"][second] - train["filled"][first]
     )
