@@ -35,14 +35,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
     config.loss = ConfigDict()
     config.loss.mirror = True  # slices mirrored in half of the cases before they are encoded
-    config.loss.shift = 4  # pixels, half a code: slices moved by up to that in both directions
+    config.loss.shift = 2  # pixels, half a code: slices moved by up to that in both directions
     config.loss.gain = 0.05  # deviation of the log of a random brightness
     config.loss.label_smoothing = 0.0
 
     config.training = ConfigDict()
     config.training.steps = 0  # epochs count
     config.training.epochs = 40
-    config.training.batch_size = 16  # maps a step
+    config.training.batch_size = 8  # maps a step
     config.training.steps_per_dispatch = 1  # the frozen encoder has convolutions
     config.training.optimizer = "adamw"
     config.training.learning_rate = 2e-3
@@ -52,9 +52,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.training.weight_decay = 0.01
     config.training.gradient_clip = 1.0
     config.training.ema_decay = 0.99  # of the parameters
-    config.training.log_every = 24  # an epoch of the built-in data
-    config.training.evaluate_every = 240
-    config.training.checkpoint_every = 240
+    config.training.log_every = 30  # an epoch of the built-in data
+    config.training.evaluate_every = 300
+    config.training.checkpoint_every = 300
     config.training.keep_checkpoints = 1
 
     config.sampling = ConfigDict()

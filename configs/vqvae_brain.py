@@ -24,23 +24,27 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data = ConfigDict()
     config.data.path = ""  # OASIS PNG folders, or a folder of volumes; "": built-in pseudo-subjects
     config.data.size = 128  # pixels an edge; PNGs of a multiple of it are averaged down
-    config.data.field_of_view_mm = 208.0  # edge of a slice cut from a volume; the widest heads just fit
+    config.data.field_of_view_mm = (
+        256.0  # edge of a slice cut from a volume; 2 mm a pixel, as OASIS at 128
+    )
     config.data.slices = 12  # axial slices a volume or pseudo-subject
-    config.data.subjects = (32, 6, 10)  # pseudo-subjects to train, validate, test: sized for 2 cores
+    config.data.subjects = (20, 4, 8)  # pseudo-subjects to train, validate, test: sized for 2 cores
     config.data.fractions = (0.8, 0.1, 0.1)  # of the subjects of a folder of volumes
     config.data.seed = 0  # of the pseudo-subjects and of the split
 
     config.model = ConfigDict()
-    config.model.architecture = "residual"  # reference (codes on 1/16 of the edge), residual (1/8)
-    config.model.widths = (64, 128)  # channels at 1/4 and at 1/8 of the size
-    config.model.encoder_blocks = (1, 1)  # residual blocks at 1/4 and at 1/8
-    config.model.decoder_blocks = (1, 2)
-    config.model.heads = 0  # of one attention layer at 1/8 in encoder and decoder; 0: none
+    config.model.architecture = "residual"  # reference (codes on 1/16 of the edge) or residual
+    config.model.widths = (
+        64,
+    )  # channels at 1/4 of the size (codes there), at 1/8 (codes there if two), ...
+    config.model.encoder_blocks = (2,)  # residual blocks at each of these
+    config.model.decoder_blocks = (3,)
+    config.model.heads = 0  # of one attention layer over the codes in encoder and decoder; 0: none
     config.model.quantizer = "ema"  # gradient, ema or fsq
     config.model.codes = 512  # K
     config.model.dimension = 16  # of a code
     config.model.levels = ()  # fsq: levels a coordinate, their product is K
-    config.model.decay = 0.99  # of the EMA codebook, a step
+    config.model.decay = 0.98  # of the EMA codebook, a step
     config.model.start_step = 60  # steps without a quantiser before k-means sets the codebook
     config.model.kmeans_iterations = 10
     config.model.smallest_share = 0.05  # of a fair share of the uses: a code below it is moved
@@ -56,7 +60,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.training = ConfigDict()
     config.training.steps = 0  # epochs count
     config.training.epochs = 30  # as the reference
-    config.training.batch_size = 16  # slices a step
+    config.training.batch_size = 8  # slices a step
     config.training.steps_per_dispatch = 1  # convolutions of this size run as well without a scan
     config.training.optimizer = "adam"
     config.training.learning_rate = 1e-3
@@ -66,9 +70,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.training.weight_decay = 0.0
     config.training.gradient_clip = 1.0  # the start of the quantiser shakes the network
     config.training.ema_decay = 0.0  # the codebook is an average already
-    config.training.log_every = 24  # an epoch of the built-in data
-    config.training.evaluate_every = 72  # three epochs
-    config.training.checkpoint_every = 240
+    config.training.log_every = 30  # an epoch of the built-in data
+    config.training.evaluate_every = 90  # three epochs
+    config.training.checkpoint_every = 300
     config.training.keep_checkpoints = 1
 
     config.evaluation = ConfigDict()
@@ -98,7 +102,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         config.data.size = 32
         config.data.slices = 4
         config.data.subjects = (4, 2, 2)
-        config.model.widths = (8, 16)
+        config.model.widths = (8,)
         config.model.codes = 16
         config.model.dimension = 4
         config.model.start_step = 2

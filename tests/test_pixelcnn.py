@@ -1,0 +1,143 @@
+"""Priors over code maps: they are distributions, they look back only, and the two samplers agree."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import pixelcnn_brain
+from lvae.models import pixelcnn
+from lvae.tasks import pixelcnn as task
+
+SHAPES = {
+    "reference": dict(features=8, embedding=0, kernel=7, blocks="RR", heads=1, places=False),
+    "gated": dict(features=8, embedding=3, kernel=5, blocks="GAG", heads=2, places=True),
+}
+
+
+def small(name, size=3, grid=(3, 4)):
+    return pixelcnn.PixelCNN(size=size, grid=grid, dropout=0.0, **SHAPES[name])
+
+
+def randomised(model, seed=0):
+    """Parameters in which nothing is zero, so that no leak can hide behind a zero start."""
+    codes = jnp.zeros((1, *model.grid), jnp.int32)
+    params = jax.jit(model.init)(jax.random.key(seed), codes)["params"]
+    leaves, structure = jax.tree.flatten(params)
+    random = np.random.default_rng(seed)
+    return jax.tree.unflatten(
+        structure, [leaf + 0.3 * random.normal(size=leaf.shape).astype("f4") for leaf in leaves]
+    )
+
+
+def test_masks_of_the_two_kinds():
+    np.testing.assert_array_equal(pixelcnn.causal_mask(3, "A"), [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(pixelcnn.causal_mask(3, "B"), [[1, 1, 1], [1, 1, 0], [0, 0, 0]])
+    with pytest.raises(ValueError, match="'A' or 'B'"):
+        pixelcnn.causal_mask(3, "C")
+
+
+def blame(model, params):
+    """(N, N): how much the logits of one position move with the vector of another."""
+    vectors = jax.random.normal(jax.random.key(1), (1, *model.grid, model.embedding or model.size))
+    jacobian = jax.jacrev(
+        lambda v: model.apply({"params": params}, v, method="logits").sum(-1).reshape(-1)
+    )(vectors)
+    return np.abs(np.asarray(jacobian)).sum(-1).reshape(jacobian.shape[0], -1)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_no_logit_depends_on_its_own_or_a_later_code(name):
+    model = small(name)
+    moved = blame(model, randomised(model))
+    assert (np.triu(moved) == 0).all()
+    before = np.tril(np.ones_like(moved), -1) > 0
+    if "A" in model.blocks:  # attention: every earlier code counts
+        assert (moved[before] > 0).all()
+    else:
+        assert (np.diag(moved, -1)[np.arange(len(moved) - 1) % 4 != 3] > 0).all()
+
+
+@pytest.mark.parametrize("argument", [None, "reference", "smoke"])
+def test_the_shipped_configs_are_causal(argument):
+    config = pixelcnn_brain.get_config(argument)
+    model = task.build(config, codes=5, grid=(4, 5))
+    moved = blame(model, randomised(model))
+    assert (np.triu(moved) == 0).all()
+    assert (moved[-1, :-1] > 0).any()
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_likelihoods_of_all_maps_add_up_to_one(name):
+    model = small(name, size=3, grid=(2, 3))
+    params = randomised(model)
+    maps = jnp.asarray(list(itertools.product(range(3), repeat=6))).reshape(-1, 2, 3)
+    logs = pixelcnn.log_likelihood(model.apply({"params": params}, maps), maps)
+    assert float(jnp.exp(logs.sum((1, 2))).sum()) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize(("temperature", "top_k"), [(1.0, 0), (0.7, 2)])
+def test_cached_sampling_gives_the_codes_of_naive_sampling(name, temperature, top_k):
+    model = small(name, size=5, grid=(4, 3))
+    params = randomised(model)
+    keys = jax.random.split(jax.random.key(3), 6)
+    random = np.random.default_rng(0)
+    codes = jnp.asarray(random.integers(0, 5, (6, 4, 3)), jnp.int32)
+    redraw = jnp.asarray(random.random((6, 4, 3)) < 0.7).at[:3].set(True)
+    arguments = (model, params, keys, codes, redraw, temperature, top_k)
+    cached = pixelcnn.sample_cached(*arguments)
+    np.testing.assert_array_equal(cached, pixelcnn.sample_naive(*arguments))
+    assert (cached == codes)[~redraw].all()
+    assert (cached != codes)[redraw].any()
+
+
+def test_a_sample_depends_on_its_own_key_alone():
+    model = small("gated")
+    params = randomised(model)
+    keys = jax.random.split(jax.random.key(3), 4)
+    codes, redraw = jnp.zeros((4, 3, 4), jnp.int32), jnp.ones((4, 3, 4), bool)
+    together = pixelcnn.sample_cached(model, params, keys, codes, redraw)
+    alone = pixelcnn.sample_cached(model, params, keys[2:3], codes[:1], redraw[:1])
+    np.testing.assert_array_equal(together[2:3], alone)
+
+
+def test_first_codes_are_drawn_with_the_probabilities_of_the_model():
+    model = small("gated", size=3, grid=(1, 2))
+    params = randomised(model)
+    count = 4000
+    keys = jax.random.split(jax.random.key(0), count)
+    blank = jnp.zeros((count, 1, 2), jnp.int32)
+    drawn = np.asarray(
+        pixelcnn.sample_cached(model, params, keys, blank, jnp.ones_like(blank, bool))
+    )
+    maps = jnp.asarray(list(itertools.product(range(3), repeat=2))).reshape(-1, 1, 2)
+    logs = pixelcnn.log_likelihood(model.apply({"params": params}, maps), maps).sum((1, 2))
+    expected = np.exp(np.asarray(logs))
+    seen = np.bincount(drawn[:, 0, 0] * 3 + drawn[:, 0, 1], minlength=9) / count
+    # five standard deviations of a share of `count` draws
+    np.testing.assert_array_less(np.abs(seen - expected), 5 * np.sqrt(expected / count) + 1e-6)
+
+
+def test_top_k_draws_no_other_code():
+    logits = jnp.asarray([[0.0, 3.0, 2.0, 1.0]])
+    for seed in range(20):
+        noise = 5 * jax.random.gumbel(jax.random.key(seed), (1, 4))
+        assert int(pixelcnn.draw(logits, noise, 1.0, 2)[0]) in (1, 2)
+    assert int(pixelcnn.draw(logits, jnp.ones((1, 4)), 0.0, 0)[0]) == 1
+
+
+def test_reference_layers_have_the_parameters_of_the_description():
+    config = pixelcnn_brain.get_config("reference")
+    model = task.build(config, codes=128, grid=(8, 8))
+    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 8, 8), jnp.int32))
+    found = {
+        name: sum(leaf.size for leaf in jax.tree.leaves(layer))
+        for name, layer in shapes["params"].items()
+    }
+    block = (128 * 64 + 64) + (9 * 64 * 64 + 64) + (64 * 128 + 128) + (128 * 128 + 128)
+    expected = {"first": 49 * 128 * 128 + 128, "last": 128 * 128 + 128}
+    expected |= {f"layers_{index}": block for index in range(4)}
+    assert found == expected
