@@ -1,12 +1,12 @@
-"""Two vocal folds under a laser grid: rays, the surface that they meet, and the camera that sees them.
+"""Two vocal folds under a laser grid: rays, the surface they meet, and the camera that sees them.
 
 Lengths in mm, in the camera's frame (x to the right, y down, z forward); image coordinates in px.
 
-The surface is given as the projector sees it: height above a sphere round the projector as a function of
-the direction of the ray, (u, v) in [-1, 1] over the grid, u with the column and v with the row. A surface in
-that form meets each ray exactly once, so that no intersection is searched for, and an edge that overhangs
-what lies behind it is a jump in height. Shape parameters come as a mapping of name to number: `POPULATION`
-in `lvae.data.simulator` lists them.
+The surface is given as the projector sees it: height above a sphere round the projector as a
+function of the direction of the ray, (u, v) in [-1, 1] over the grid, u with the column and v with
+the row. A surface in that form meets each ray exactly once, so that no intersection is searched
+for, and an edge that overhangs what lies behind it is a jump in height. Shape parameters come as a
+mapping of name to number: `POPULATION` in `lvae.data.simulator` lists them.
 """
 
 from collections.abc import Mapping
@@ -25,11 +25,12 @@ DISTORTION = (-0.39, 0.92, -0.0095, -0.0034)  # radial k1, k2, tangential p1, p2
 SENSOR_WIDTH = 256  # px of the sensor; a square of this width becomes the frame
 INTER_RAY_ANGLE = 0.0131  # rad between neighbours of the grid of 18 x 18
 RAYS = 18  # of that grid; other grids divide the same field of view
-# How the grid is turned in the projector and the image on the screen: the set's own epipolar lines give
-# both (every point stays on its ray's line, whatever the tissue does), to 1 px over all ten recordings.
+# How the grid is turned in the projector and the image on the screen. The set's epipolar lines give
+# both: a point stays on its ray's line whatever the tissue does, to 1 px over all ten recordings.
 GRID_ROLL = np.radians(238.7)
 IMAGE_TURN = np.radians(121.3)
-STAND_OFF = 33.0  # mm from the projector to the middle of the folds
+SHELF_DROP = 0.5  # mm; a tissue in front that lies deeper than this would be hidden by the folds
+STAND_OFF = 32.0  # mm from the projector to the middle of the folds
 
 
 def grid_coordinates(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
@@ -53,7 +54,7 @@ def ray_directions(rows: int, columns: int) -> np.ndarray:
 
 
 def project(
-    height: np.ndarray, directions: np.ndarray, turn: float, frame_size: int
+    height: np.ndarray, directions: np.ndarray, turn: float, magnification: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Frame coordinates (x, y) of the points at `height`, px, the optical axis at (0, 0).
 
@@ -61,7 +62,7 @@ def project(
       height: mm above the sphere of radius `STAND_OFF` round the projector, (..., rows, columns).
       directions: of the rays, (rows, columns, 3).
       turn: of the endoscope about its axis, rad.
-      frame_size: px of the frame that the sensor's square is scaled to.
+      magnification: px of the frame over px of the sensor.
     """
     point = (STAND_OFF - height)[..., None] * directions + projector_position()
     x, y = point[..., 0] / point[..., 2], point[..., 1] / point[..., 2]
@@ -73,7 +74,7 @@ def project(
         x * radial + p1 * xy + p2 * (r2 + 2 * x * x),
         y * radial + p1 * (r2 + 2 * y * y) + p2 * xy,
     )
-    scale = FOCAL_LENGTH * frame_size / SENSOR_WIDTH
+    scale = FOCAL_LENGTH * magnification
     cosine, sine = scale * np.cos(IMAGE_TURN + turn), scale * np.sin(IMAGE_TURN + turn)
     return cosine * x - sine * y, sine * x + cosine * y
 
@@ -81,14 +82,14 @@ def project(
 def glottis(shape: Shape, v: np.ndarray, opening: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The midline and the half width of the gap at each height v of the grid, in units of u.
 
-    Below its apex the glottis is closed, above it the gap widens; as it opens the apex wanders down.
-    `opening` broadcasts against v.
+    Below its apex the glottis is closed, above it the gap widens, most in the top row; as it opens
+    the apex wanders down. `opening` broadcasts against v.
     """
     middle = shape["midline"] + shape["midline_lean"] * v
     middle = middle + shape["midline_bend"] * (v * v - 1 / 3)
-    above = 8 * (v - shape["apex"] + shape["apex_stroke"] * opening)
-    half_width = shape["gap"] * np.logaddexp(0, above) / 8
-    return middle, half_width
+    above = v - shape["apex"] + shape["apex_stroke"] * opening
+    half_width = shape["gap"] * (np.logaddexp(0, 16 * above) / 16) ** shape["gap_power"]
+    return middle, half_width + shape["gap_flare"] * np.exp(25 * (np.minimum(v, 1) - 1))
 
 
 def fold_height(
@@ -97,8 +98,8 @@ def fold_height(
     """Height of the folds, mm, and how far u lies outside the gap (negative: in it).
 
     A smooth base (tilt, bend, twist); from it each fold falls off towards its medial edge, broadly
-    (`fall`) and then sharply at the edge itself (`lip`); below a line across the bottom rows another
-    tissue lies in front (`shelf`).
+    (`fall`) and then sharply at the edge itself (`lip`); below a ragged line across the bottom rows
+    another tissue lies in front (`shelf`).
     """
     base = shape["tilt_u"] * u + shape["tilt_v"] * v
     uu, vv = u * u - 1 / 3, v * v - 1 / 3
@@ -116,20 +117,22 @@ def fold_height(
         shape["fall_right"] * (1 + (shape["fall_rise"] + shape["fall_rise_difference"]) * v),
     )
     depth = depth + shape["fall_bulge"] * vv
-    width = np.exp(
-        np.where(left, shape["width_left"], shape["width_right"]) + shape["width_rise"] * v
-    )
-    fall = depth * np.exp(-((distance / width) ** np.exp(shape["fall_exponent"])))
+    width = np.where(left, shape["width_left"], shape["width_right"])
+    width = np.exp(width + shape["width_rise"] * v)
+    fall = depth * np.exp(-((distance / width) ** np.exp(shape["fall_power"])))
     fall = fall + shape["lip"] * np.exp(-distance / np.exp(shape["lip_width"]))
 
     on_shelf = _shelf(shape, u, v)
     height = base - fall * (1 - shape["shelf_fill"] * on_shelf)
-    return height + on_shelf * (shape["shelf"] + shape["shelf_tilt"] * u), outside
+    step = np.maximum(shape["shelf"] + shape["shelf_tilt"] * u, -SHELF_DROP)
+    return height + on_shelf * step, outside
 
 
 def shelf_edge(shape: Shape, u: np.ndarray) -> np.ndarray:
     """The height v below which the tissue in front is hit."""
-    return shape["shelf_edge"] + shape["shelf_lean"] * u + shape["shelf_bend"] * (u * u - 1 / 3)
+    edge = shape["shelf_edge"] + shape["shelf_lean"] * u + shape["shelf_bend"] * (u * u - 1 / 3)
+    edge = edge + shape["shelf_wave"] * np.cos(1.5 * np.pi * (u + 1))
+    return edge + shape["shelf_ripple"] * np.cos(2 * np.pi * (u + 1))
 
 
 def _shelf(shape: Shape, u: np.ndarray, v: np.ndarray) -> np.ndarray:

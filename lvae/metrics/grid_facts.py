@@ -1,4 +1,4 @@
-"""What a set of grids looks like in numbers: the facts by which real, simulated and drawn grids are compared."""
+"""What a set of grids looks like in numbers, to compare real, simulated and drawn ones."""
 
 import numpy as np
 
@@ -19,9 +19,10 @@ def grid_facts(
       visible_min, visible_mean, visible_max: points a frame. x_spacing, y_spacing: the percentiles
       `PERCENTILES` of the step between visible neighbours, x along rows and y (up) along columns.
       second_difference_{rows,columns}_{median,p95}: length of p[k-1] - 2 p[k] + p[k+1].
-      extent_{x,y}, centroid_{x,y}: [least, mean, greatest] over frames. missing_by_column (left to right),
-      missing_by_row (bottom to top): per cent. order_violations_{x,y}: neighbour pairs out of order per
-      1000. motion_mean: mean distance that a point moves between consecutive frames of a recording.
+      extent_{x,y}, centroid_{x,y}: [least, mean, greatest] over frames. missing_by_column (from the
+      left), missing_by_row (from the bottom): per cent. order_violations_{x,y}: neighbour pairs out
+      of order per 1000. motion_mean: mean distance that a point moves between consecutive frames
+      of a recording.
     """
     grid = np.where(visible[..., None], points, np.nan).astype(np.float64)
     counts = visible.sum((1, 2))
