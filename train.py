@@ -22,6 +22,12 @@ _WORKDIR = flags.DEFINE_string(
     None,
     "Run directory: config, metrics, checkpoints, figures. Default: runs/NAME of the config file.",
 )
+_SEEDS = flags.DEFINE_integer(
+    "seeds",
+    1,
+    "Seeds trained at once, counted from config.seed; above 1 the runs go to WORKDIR/seed-N.",
+    lower_bound=1,
+)
 _COORDINATOR = flags.DEFINE_string(
     "coordinator",
     "",
@@ -40,13 +46,18 @@ doors.define_device_flag()
 def main() -> None:
     """Parses the flags and trains."""
     from lvae import tasks
-    from lvae.training import devices, loop
+    from lvae.training import devices, loop, seeds
 
     devices.initialize_hosts(_COORDINATOR.value, _PROCESS_COUNT.value, _PROCESS_ID.value)
     doors.check_device()
     filename = config_flags.get_config_filename(flags.FLAGS["config"]).split(":")[0]
     workdir = Path(_WORKDIR.value or Path("runs") / Path(filename).stem)
-    loop.train_and_evaluate(_CONFIG.value, workdir, tasks.find(_CONFIG.value.task))
+    task = tasks.find(_CONFIG.value.task)
+    if _SEEDS.value > 1:
+        first = _CONFIG.value.seed
+        seeds.train_seeds(_CONFIG.value, range(first, first + _SEEDS.value), workdir, task)
+    else:
+        loop.train_and_evaluate(_CONFIG.value, workdir, task)
 
 
 if __name__ == "__main__":

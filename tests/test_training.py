@@ -226,3 +226,17 @@ def test_indivisible_batch_is_refused():
     if mesh.size > 1:
         with pytest.raises(UserError, match="multiple of"):
             devices.batch_sharding(mesh, mesh.size + 1)
+
+
+def test_seeds_at_once_are_the_seeds_alone(tmp_path):
+    from lvae.training.seeds import train_seeds
+
+    task, config = make_toy_task(), toy_config()
+    together = train_seeds(config, [5, 6], tmp_path / "together", task)
+    for seed, evaluation in zip((5, 6), together):
+        changed = toy_config()
+        changed.seed = seed
+        alone = loop.train_and_evaluate(changed, tmp_path / f"alone-{seed}", task)["evaluation"]
+        assert evaluation["weight"] == pytest.approx(alone["weight"], rel=1e-4)
+        restore_variables(tmp_path / "together" / f"seed-{seed}", changed, task)
+    assert together[0]["weight"] != together[1]["weight"]

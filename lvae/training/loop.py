@@ -85,7 +85,7 @@ def train_and_evaluate(config: Any, workdir: Path, task: ModuleType) -> dict[str
             window: list[Any] = []
             compiled: set[int] = set()
             while now < total_steps:
-                count = _steps_to_boundary(now, total_steps, settings)
+                count = steps_to_boundary(now, total_steps, settings)
                 start = time.perf_counter()
                 indices = order.batch_indices(order_key, now, count, settings.batch_size, examples)
                 state, metrics = dispatch(state, data, devices.replicate(indices, mesh), step_key)
@@ -93,11 +93,11 @@ def train_and_evaluate(config: Any, workdir: Path, task: ModuleType) -> dict[str
                 now += count
                 progress.advance(now, time.perf_counter() - start, count in compiled)
                 compiled.add(count)
-                _refuse_non_finite(metrics["loss"], now - count, workdir, checkpoints)
+                refuse_non_finite(metrics["loss"], now - count, workdir, checkpoints.latest_step())
                 window.append(metrics)
                 last = now == total_steps
                 if last or now % settings.log_every == 0:
-                    row = _mean(window)
+                    row = mean_over_steps(window)
                     window = []
                     rows.write(now, "train", row)
                     rows.write_speed(now, progress.steps_per_second())
@@ -120,7 +120,7 @@ def train_and_evaluate(config: Any, workdir: Path, task: ModuleType) -> dict[str
         task.figures(config, variables, splits, workdir / "figures")
         summary = {
             "step": now,
-            "parameters": _count(variables["params"]),
+            "parameters": count_parameters(variables["params"]),
             "evaluation": records.plain(evaluation),
             "provenance": provenance(),
         }
@@ -128,13 +128,13 @@ def train_and_evaluate(config: Any, workdir: Path, task: ModuleType) -> dict[str
         return summary
 
 
-def _steps_to_boundary(now: int, total_steps: int, settings: TrainingSettings) -> int:
+def steps_to_boundary(now: int, total_steps: int, settings: TrainingSettings) -> int:
     """Steps of the next dispatch: as many as allowed, but never past a row of metrics."""
     boundary = min(total_steps, (now // settings.log_every + 1) * settings.log_every)
     return min(settings.steps_per_dispatch, boundary - now)
 
 
-def _mean(window: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def mean_over_steps(window: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Means over the steps of a row."""
     return {
         name: np.mean(np.concatenate([metrics[name] for metrics in window]), axis=0)
@@ -146,13 +146,11 @@ def _scalars(row: dict[str, np.ndarray]) -> dict[str, float]:
     return {name: float(value) for name, value in row.items() if np.ndim(value) == 0}
 
 
-def _refuse_non_finite(
-    losses: np.ndarray, first_step: int, workdir: Path, checkpoints: Checkpoints
-) -> None:
+def refuse_non_finite(losses: np.ndarray, first_step: int, workdir: Path, kept: int | None) -> None:
+    """Raises a UserError that names the step if a loss is NaN or infinite; `kept`: the last checkpoint."""
     wrong = np.flatnonzero(~np.isfinite(losses))
     if not len(wrong):
         return
-    kept = checkpoints.latest_step()
     state = "no checkpoint yet" if kept is None else f"the state of step {kept} is kept"
     raise UserError(
         f"{workdir}: the loss became {losses[wrong[0]]} at step {first_step + int(wrong[0]) + 1} "
@@ -165,10 +163,11 @@ def _opening(
 ) -> str:
     resumed = f", resumed at step {now}" if now else ""
     return (
-        f"{workdir}: {config.task}, {_count(state['params']):,} parameters, {examples} training "
+        f"{workdir}: {config.task}, {count_parameters(state['params']):,} parameters, {examples} training "
         f"examples, {total_steps} steps on {mesh.size} {jax.default_backend()} device(s){resumed}"
     )
 
 
-def _count(params: Any) -> int:
+def count_parameters(params: Any) -> int:
+    """Numbers in a tree of arrays."""
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
