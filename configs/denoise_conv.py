@@ -39,8 +39,8 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
 
     config.model = model = ml_collections.ConfigDict()
     model.design = "hourglass"  # hourglass, pyramid or mlp
-    model.channels = 24  # of its convolutions
-    model.hidden = (768, 768, 768)  # widths of its dense layers
+    model.channels = 16  # of its convolutions
+    model.hidden = (768, 768)  # widths of its dense layers
 
     config.loss = loss = ml_collections.ConfigDict()
     loss.cross_entropy = 1.0  # weight of the mean over pixels, nats
@@ -48,7 +48,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     loss.ssim = 0.0  # weight of 1 - SSIM
 
     config.training = training = ml_collections.ConfigDict()
-    training.steps = 3000  # optimiser steps
+    training.steps = 2500  # optimiser steps
     training.epochs = 0  # passes over the training split; 0: steps decide
     training.batch_size = 64
     training.steps_per_dispatch = (
@@ -63,8 +63,8 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     training.gradient_clip = 0.0  # off
     training.ema_decay = 0.995  # average over the last 200 steps: evaluation and sampling use it
     training.log_every = 50  # steps
-    training.evaluate_every = 1000  # steps
-    training.checkpoint_every = 1000  # steps
+    training.evaluate_every = 500  # steps
+    training.checkpoint_every = 500  # steps
     training.keep_checkpoints = 2
 
     config.evaluation = evaluation = ml_collections.ConfigDict()

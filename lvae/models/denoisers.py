@@ -105,14 +105,17 @@ class MlpDenoiser(nn.Module):
 
 
 def _evidence(images: Array) -> Array:
-    """The image, how far each pixel lies above what noise alone can reach, and the darkest value.
+    """The image, what each pixel proves about the clean one, and the darkest value.
 
-    On a black ground the darkest pixel tells the half-range r of uniform noise, -r; what exceeds r
-    elsewhere is ink for certain.
+    On a black ground the darkest pixel tells the half-range r of uniform noise, -r. The clean pixel
+    is then at least the noisy one less r and at most the noisy one plus r: two bounds that say
+    little in most pixels and much in some. Channels: image, lower bound (above 0), 1 less the upper
+    bound (above 0), darkest value.
     """
     darkest = jnp.min(images, axis=(1, 2, 3), keepdims=True)
-    excess = nn.relu(images + darkest)
-    return jnp.concatenate([images, excess, jnp.broadcast_to(darkest, images.shape)], axis=-1)
+    lower, upper = images + darkest, images - darkest
+    bounds = [nn.relu(lower), nn.relu(1.0 - upper)]
+    return jnp.concatenate([images, *bounds, jnp.broadcast_to(darkest, images.shape)], axis=-1)
 
 
 def _unshuffled(images: Array) -> Array:

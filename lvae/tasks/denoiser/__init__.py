@@ -14,6 +14,7 @@ import optax
 from lvae.data.image_folder import read_splits
 from lvae.errors import UserError
 from lvae.imaging.conversion import to_float
+from lvae.imaging.noise import KINDS
 from lvae.metrics.images import ssim
 from lvae.tasks.denoiser import measures
 from lvae.tasks.denoiser.corruption import corrupt_batch
@@ -31,6 +32,10 @@ def load_data(config: Any) -> Splits:
       UserError: see `lvae.data.image_folder`; images smaller than the network's tile.
     """
     settings = read(config).data
+    if not config.corruption.noises:
+        raise UserError(
+            f"config.corruption.noises: is empty; name one or more of {', '.join(KINDS)}"
+        )
     splits = read_splits(settings.path, settings.validation_share)
     height, width = splits["train"]["image"].shape[1:]
     if min(height, width) < settings.tile:

@@ -15,6 +15,8 @@ def corrupt_batch(key: Key[Array, ""], images: Images, settings: CorruptionSetti
     each kind is computed for its own images only.
     """
     kinds = settings.noises
+    if not kinds:
+        return images
     bounds = [len(images) * index // len(kinds) for index in range(len(kinds) + 1)]
     parts = []
     for index, (kind, start, stop) in enumerate(zip(kinds, bounds, bounds[1:])):

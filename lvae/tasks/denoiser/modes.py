@@ -1,21 +1,19 @@
 """The sampling modes: clean a user's images, or make noisy ones."""
 
 import functools
-import gzip
 import json
-import struct
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from PIL import Image
 
 from lvae import atomic
 from lvae.data.image_folder import is_idx, read_named, read_splits
 from lvae.errors import UserError
 from lvae.keys import stream
 from lvae.tasks.denoiser.corruption import corrupt_numbered
+from lvae.tasks.denoiser.files import to_levels, write_idx, write_png, write_preview
 from lvae.tasks.denoiser.restoring import restore
 from lvae.tasks.denoiser.settings import CorruptionSettings, Settings, read
 from lvae.tasks.interface import Run, SamplingOptions
@@ -50,14 +48,14 @@ def denoise(run: Run, options: SamplingOptions) -> None:
     cleaned: dict[str, np.ndarray] = {}
     for names in _same_shape(noisy, chosen):
         images = restore(settings, run.variables["params"], np.stack([noisy[n] for n in names]))
-        cleaned |= dict(zip(names, map(_to_levels, images)))
+        cleaned |= dict(zip(names, map(to_levels, images)))
     for name in chosen:
-        _write_png(options.out / name, cleaned[name])
+        write_png(options.out / name, cleaned[name])
     if whole and options.data is not None and is_idx(options.data):
-        _write_idx(options.out / options.data.name, np.stack([cleaned[n] for n in chosen]))
+        write_idx(options.out / options.data.name, np.stack([cleaned[n] for n in chosen]))
     shown = chosen[: settings.sampling.preview]
-    _write_preview(
-        options.out / PREVIEW, [_to_levels(noisy[n]) for n in shown], [cleaned[n] for n in shown]
+    write_preview(
+        options.out / PREVIEW, [to_levels(noisy[n]) for n in shown], [cleaned[n] for n in shown]
     )
 
 
@@ -95,12 +93,12 @@ def corrupt(run: Run, options: SamplingOptions) -> None:
         source = names[number % len(names)]
         image, level = _corrupt_one(settings.corruption, options.seed, number, sources[source])
         name = f"{number:0{digits}d}.png"
-        _write_png(options.out / name, _to_levels(image))
+        write_png(options.out / name, to_levels(image))
         manifest["samples"].append({"file": name, "source": source, "number": number} | level)
         if len(noisy) < settings.sampling.preview:
             clean.append(sources[source])
-            noisy.append(_to_levels(image))
-    _write_preview(options.out / PREVIEW, noisy, clean)
+            noisy.append(to_levels(image))
+    write_preview(options.out / PREVIEW, noisy, clean)
     atomic.write_text(
         place, json.dumps(manifest, indent=2) + "\n"
     )  # last: it says that all is there
@@ -182,40 +180,3 @@ def _same_shape(images: dict[str, np.ndarray], names: list[str]) -> list[list[st
     for name in names:
         groups.setdefault(images[name].shape, []).append(name)
     return list(groups.values())
-
-
-def _to_levels(image: np.ndarray) -> np.ndarray:
-    """(height, width, 1) float as (height, width) uint8."""
-    return np.round(np.clip(image[..., 0], 0.0, 1.0) * 255.0).astype(np.uint8)
-
-
-def _write_png(path: Path, levels: np.ndarray) -> None:
-    with atomic.replacing(path) as temporary:
-        Image.fromarray(levels).save(temporary)
-
-
-def _write_idx(path: Path, images: np.ndarray) -> None:
-    content = struct.pack(">4I", 0x803, *images.shape) + images.tobytes()
-    atomic.write_bytes(path, gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
-
-
-def _write_preview(path: Path, above: list[np.ndarray], below: list[np.ndarray]) -> None:
-    """Two rows on gray, images of a column one above the other, small ones enlarged."""
-    if not above:
-        return
-    gap = 4
-    factor = max(1, 84 // max(max(image.shape) for image in above))
-    above, below = (
-        [np.kron(image, np.ones((factor, factor), np.uint8)) for image in row]
-        for row in (above, below)
-    )
-    height = max(image.shape[0] for image in above)
-    width = sum(image.shape[1] + gap for image in above) + gap
-    sheet = np.full((2 * height + 3 * gap, width), 128, np.uint8)
-    left = gap
-    for top_image, bottom_image in zip(above, below):
-        rows, columns = top_image.shape
-        sheet[gap : gap + rows, left : left + columns] = top_image
-        sheet[2 * gap + height : 2 * gap + height + rows, left : left + columns] = bottom_image
-        left += columns + gap
-    _write_png(path, sheet)

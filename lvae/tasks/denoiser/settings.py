@@ -25,7 +25,10 @@ class DataSettings:
 
 @dataclasses.dataclass(frozen=True)
 class CorruptionSettings:
-    """What is done to the images: kinds in equal shares, levels uniform in a range each."""
+    """What is done to the images: kinds in equal shares, levels uniform in a range each.
+
+    Without any kind nothing is done.
+    """
 
     noises: tuple[str, ...]
     gaussian: tuple[float, float]
@@ -37,8 +40,6 @@ class CorruptionSettings:
     clip_share: float
 
     def __post_init__(self):
-        if not self.noises:
-            raise ValueError(f"noises is empty: name one or more of {', '.join(KINDS)}")
         for kind in self.noises:
             if kind not in KINDS:
                 raise ValueError(f"noises: {kind!r} is none of {', '.join(KINDS)}")

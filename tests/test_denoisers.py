@@ -1,0 +1,74 @@
+"""The denoising networks: shapes, sizes, and what each pixel of the output may depend on."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lvae.models import denoisers
+
+KEY = jax.random.key(0)
+IMAGES = jax.random.uniform(jax.random.key(1), (2, 28, 28, 1))
+
+
+def parameters(module, images=IMAGES):
+    shapes = jax.eval_shape(module.init, KEY, images)
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes))
+
+
+def test_the_reference_network_has_the_layers_of_the_reference():
+    """Kernels 3 x 3 x inputs x outputs and a bias each, layer by layer."""
+    layers = [(1, 16), (16, 8), (8, 8), (8, 8), (8, 8), (8, 16), (16, 1)]
+    module = denoisers.PyramidDenoiser()
+    assert parameters(module) == sum(9 * a * b + b for a, b in layers) == 4385
+    _, state = jax.eval_shape(
+        lambda key, x: module.init_with_output(key, x, capture_intermediates=True), KEY, IMAGES
+    )
+    sides = [state["intermediates"][f"Conv_{i}"]["__call__"][0].shape[1] for i in range(7)]
+    assert sides == [28, 14, 7, 4, 8, 14, 28]
+    bottleneck = state["intermediates"]["Conv_3"]["__call__"][0].shape
+    assert np.prod(bottleneck[1:]) == 128
+
+
+def test_the_reference_mlp_has_the_widths_of_the_reference():
+    widths = [784, 256, 128, 128, 64, 128, 128, 256, 784]
+    module = denoisers.MlpDenoiser((256, 128, 128, 64, 128, 128, 256))
+    assert parameters(module) == sum(a * b + b for a, b in itertools.pairwise(widths))
+
+
+def test_the_hourglass_takes_any_size_and_every_pixel_sees_every_other():
+    module = denoisers.HourglassDenoiser(4, (20, 20))
+    images = jax.random.normal(jax.random.key(2), (2, 11, 14, 1))
+    params = jax.jit(module.init)(KEY, images)
+
+    gradient = jax.jit(jax.grad(lambda x: module.apply(params, x)[0, 0, 0, 0]))(images)
+    assert jax.eval_shape(module.apply, params, images).shape == images.shape
+    # relu hides some pixels, but the far corner's quarter is seen, and no other image is
+    assert np.any(gradient[0, 6:, 7:] != 0)
+    assert not np.any(gradient[1])
+
+
+def test_unshuffling_is_undone_by_shuffling_and_keeps_blocks_together():
+    images = jax.random.uniform(KEY, (2, 6, 8, 3))
+    small = denoisers._unshuffled(images)
+    assert small.shape == (2, 3, 4, 12)
+    np.testing.assert_array_equal(
+        np.sort(small[1, 2, 1]), np.sort(np.asarray(images[1, 4:6, 2:4]).ravel())
+    )
+    np.testing.assert_array_equal(denoisers._shuffled(small), images)
+
+
+def test_what_a_noisy_pixel_proves_is_true():
+    """Uniform noise on black: the clean pixel lies between the bounds, often close ones."""
+    clean = jnp.zeros((1, 28, 28, 1)).at[0, 10:18, 10:18].set(0.8)
+    noise = jax.random.uniform(KEY, clean.shape, minval=-0.6, maxval=0.6)
+    _, lower, room, darkest = np.moveaxis(np.asarray(denoisers._evidence(clean + noise))[0], -1, 0)
+    half_range = -darkest[0, 0]
+    assert 0.59 < half_range <= 0.6  # 720 draws: above 0.59 but for a chance of e^-6
+    slack = 0.6 - half_range + 1e-6  # the darkest pixel tells the half-range only so well
+    ink = np.asarray(clean)[0, ..., 0]
+    assert np.all(ink >= lower - slack)
+    assert np.all(ink <= 1.0 - room + slack)
+    assert np.mean(lower[10:18, 10:18] > 0) > 0.4  # two thirds of the ink are expected
+    assert np.mean(room[:10] > 0) > 0.6  # five sixths of the ground
