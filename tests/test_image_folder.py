@@ -18,6 +18,7 @@ def folder(tmp_path):
         Image.fromarray(pixels).save(tmp_path / f"slice_{index:02d}.png")
     (tmp_path / "notes.txt").write_text("not an image")
     (tmp_path / ".slice_99.png").write_text("half written")
+    Image.fromarray(PIXELS[0, :2]).save(tmp_path / "preview.png")  # sampling's contact sheet
     return tmp_path
 
 

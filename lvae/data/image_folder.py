@@ -10,6 +10,7 @@ from lvae.data.digits import read_digits
 from lvae.data.digits import read_images as read_idx_images
 from lvae.errors import UserError
 
+PREVIEW = "preview.png"  # the contact sheet that sampling puts beside images: no image itself
 Splits = dict[str, dict[str, np.ndarray]]
 
 
@@ -146,5 +147,8 @@ def _pngs(folder: Path) -> list[Path]:
     return sorted(
         file
         for file in folder.iterdir()
-        if file.suffix.lower() == ".png" and not file.name.startswith(".") and file.is_file()
+        if file.suffix.lower() == ".png"
+        and file.name != PREVIEW
+        and not file.name.startswith(".")
+        and file.is_file()
     )

@@ -67,7 +67,7 @@ def speckle(key: Key[Array, ""], images: Images, sigma: Level) -> Images:
 
 
 def salt_and_pepper(
-    key: Key[Array, ""], images: Images, amount: Level, salt_share: float = 0.5
+    key: Key[Array, ""], images: Images, amount: Level, salt_share: Level = 0.5
 ) -> Images:
     """A share `amount` of the pixels replaced: `salt_share` of them white, the others black.
 
@@ -76,7 +76,7 @@ def salt_and_pepper(
     draw = jax.random.uniform(key, (*images.shape[:3], 1), images.dtype)
     amount = _per_image(amount, images)
     images = jnp.where(draw < amount, 0.0, images)
-    return jnp.where(draw < amount * salt_share, 1.0, images)
+    return jnp.where(draw < amount * _per_image(salt_share, images), 1.0, images)
 
 
 def poisson_noise(key: Key[Array, ""], images: Images, factor: Level) -> Images:

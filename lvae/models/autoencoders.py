@@ -69,11 +69,11 @@ class ConcreteAutoencoder(nn.Module):
         self.decoder = [nn.Dense(width, kernel_init=_HE) for width in (*self.hidden, self.pixels)]
 
     def __call__(self, images: Images, key: Key[Array, ""], temperature: Array | float) -> Flat:
-        """Logits from a drawn selection."""
+        """Logits from one selection, drawn for the whole batch as in the authors' own code."""
         flat = images.reshape(images.shape[0], -1)
-        noise = jax.random.gumbel(key, (flat.shape[0], self.features, self.pixels))
-        weights = nn.softmax((self.selector[None] + noise) / temperature, axis=-1)
-        return self.decode(jnp.einsum("bkp,bp->bk", weights, flat))
+        noise = jax.random.gumbel(key, self.selector.shape)
+        weights = nn.softmax((self.selector + noise) / temperature, axis=-1)
+        return self.decode(flat @ weights.T)
 
     def chosen(self) -> Int[Array, " features"]:
         """The pixel that each feature settled on."""

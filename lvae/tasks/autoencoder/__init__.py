@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lvae.data.image_folder import read_named, read_splits
+from lvae.data.image_folder import PREVIEW, read_named, read_splits
 from lvae.errors import UserError
 from lvae.imaging.conversion import to_float
 from lvae.keys import stream
@@ -129,8 +129,8 @@ def reconstruct(run: Run, options: SamplingOptions) -> None:
         sources = {f"{i:05d}.png": image for i, image in enumerate(splits["test"]["image"])}
     else:
         sources = read_named(options.data)
-        if options.data.resolve() == options.out.resolve():
-            raise UserError(f"--out={options.out}: is the input; choose another folder")
+        if options.out.resolve() in (options.data.resolve(), options.data.resolve().parent):
+            raise UserError(f"--out={options.out}: holds the input; choose another folder")
     index, count = options.shard
     names = list(sources)[: options.num_samples][index::count]
     for name in names:
@@ -185,10 +185,10 @@ def _write(
     shown = [to_levels(image) for image in outputs[: 2 * settings.sampling.preview]]
     if inputs is None:  # two rows of new images
         half = len(shown) // 2
-        write_preview(options.out / "preview.png", shown[:half], shown[half : 2 * half])
+        write_preview(options.out / PREVIEW, shown[:half], shown[half : 2 * half])
     else:
         above = [to_levels(image) for image in inputs[: settings.sampling.preview]]
-        write_preview(options.out / "preview.png", above, shown[: len(above)])
+        write_preview(options.out / PREVIEW, above, shown[: len(above)])
 
 
 def _decode(settings: Settings, variables: Variables, codes: Any, size: Any) -> np.ndarray:

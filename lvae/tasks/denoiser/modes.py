@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from lvae import atomic
-from lvae.data.image_folder import is_idx, read_named, read_splits
+from lvae.data.image_folder import PREVIEW, is_idx, read_named, read_splits
 from lvae.errors import UserError
 from lvae.keys import stream
 from lvae.tasks.denoiser.corruption import corrupt_numbered
@@ -19,7 +19,6 @@ from lvae.tasks.denoiser.settings import CorruptionSettings, Settings, read
 from lvae.tasks.interface import Run, SamplingOptions
 
 MANIFEST = "manifest.json"
-PREVIEW = "preview.png"
 
 
 def denoise(run: Run, options: SamplingOptions) -> None:
@@ -35,9 +34,10 @@ def denoise(run: Run, options: SamplingOptions) -> None:
     if options.data is None:
         noisy = _demonstration(run, settings, options)
     else:
-        if options.data.resolve() in (options.out.resolve(), options.out.resolve() / PREVIEW):
+        if options.out.resolve() in (options.data.resolve(), options.data.resolve().parent):
             raise UserError(
-                f"--out={options.out}: is the input; choose another folder, nothing is overwritten"
+                f"--out={options.out}: holds the input, which is never overwritten; "
+                "choose another folder"
             )
         noisy = {
             name: image[..., None].astype(np.float32) / 255.0

@@ -1,0 +1,109 @@
+"""`python -m benchmarks.denoising --workdir DIR [DIR ...]`: the table noise x level x method.
+
+PSNR (dB) and SSIM on held-out images: no filter, box, Gaussian, median, total variation, non-local
+means and wavelets, each tuned for each level and score on training images, and every trained
+denoiser in the given run directories. Bold is the best of a row. Runs of one config with other
+seeds are told as mean and spread (largest less smallest).
+"""
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import report
+from lvae import sampling
+from lvae.tasks import denoiser
+from lvae.tasks.denoiser import measures
+from lvae.tasks.denoiser.settings import read
+
+# (kind, strength, blur): the reference's levels and a lighter and a stronger one
+LEVELS = (
+    ("blur_uniform", 0.1, 0.0),
+    ("blur_uniform", 0.4, 0.5),
+    ("blur_uniform", 0.8, 1.0),
+    ("blur_uniform", 1.2, 1.5),
+    ("blur_uniform", 1.6, 2.0),
+    ("blur_uniform", 2.0, 2.5),
+    ("gaussian", 32 / 255, 0.0),
+    ("gaussian", 42 / 255, 0.0),
+    ("gaussian", 70 / 255, 0.0),
+    ("speckle", 0.35, 0.0),
+    ("speckle", 0.42, 0.0),
+    ("salt_and_pepper", 0.07, 0.0),
+    ("salt_and_pepper", 0.15, 0.0),
+    ("poisson", 7 / 255, 0.0),
+    ("poisson", 14 / 255, 0.0),
+)
+
+
+def measure(workdirs: list[Path], data: str, images: int) -> tuple[list[Any], list[Any]]:
+    """Rows of the classical methods, and for each run (name, rows)."""
+    runs = [sampling.load_run(workdir) for workdir in workdirs]
+    config = runs[0].config.copy_and_resolve_references()
+    with config.unlocked():
+        config.data.path = data or config.data.path
+    splits = denoiser.load_data(config)
+    test = measures.to_images(splits["test"]["image"][:images])
+    train = measures.to_images(splits["train"]["image"])
+
+    def settings_of(run: Any) -> Any:
+        settings = read(run.config)
+        evaluation = dataclasses.replace(settings.evaluation, levels=LEVELS)
+        return dataclasses.replace(settings, evaluation=evaluation)
+
+    settings = settings_of(runs[0])
+    tuning = train[: settings.evaluation.tuning_images]
+    classical = measures.classical_rows(settings, 0, tuning, test)
+    learned = [
+        (_name(run), measures.level_rows(settings_of(run), run.variables["params"], 0, test))
+        for run in runs
+    ]
+    return classical, learned
+
+
+def tables(classical: list[Any], learned: list[Any], score: str) -> str:
+    """One table of a score: levels down, methods across, the best in bold."""
+    rows = []
+    for index, (kind, strength, blur) in enumerate(LEVELS):
+        values = {method: [found[score]] for method, found in classical[index].items()}
+        for name, level_rows in learned:
+            values.setdefault(name, []).append(level_rows[index][score])
+        best = max(values, key=lambda method: float(np.mean(values[method])))
+        row: dict[str, Any] = {"noise": kind.replace("_", " "), "level": f"{strength:.3g}"}
+        row["blur"] = f"{blur:g}" if blur else ""
+        for method, numbers in values.items():
+            digits = 2 if score == "psnr" else 3
+            text = f"{np.mean(numbers):.{digits}f}"
+            if len(numbers) > 1:
+                text += f" ({np.ptp(numbers):.{digits}f})"
+            row[method.replace("_", " ")] = f"**{text}**" if method == best else text
+        rows.append(row)
+    return report.table(rows)
+
+
+def _name(run: Any) -> str:
+    """Runs that differ in the seed alone have one name."""
+    noises = run.config.corruption.noises
+    mixture = "mixture" if len(noises) > 1 else noises[0]
+    return f"{run.config.model.design}: {mixture}"
+
+
+def main() -> None:
+    """Prints both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workdir", nargs="+", type=Path, required=True, help="trained denoisers")
+    parser.add_argument("--data", default="", help="data set; default: that of the first run")
+    parser.add_argument("--images", type=int, default=1000, help="held-out images, at most")
+    arguments = parser.parse_args()
+    print(report.machine())
+    print(report.versions("jax", "scikit-image", "numpy"))
+    classical, learned = measure(arguments.workdir, arguments.data, arguments.images)
+    for score, title in (("psnr", "PSNR, dB"), ("ssim", "SSIM")):
+        print(f"\n{title}\n\n{tables(classical, learned, score)}")
+
+
+if __name__ == "__main__":
+    main()
