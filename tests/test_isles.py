@@ -1,0 +1,241 @@
+"""ISLES folders and pseudo-cases: what is read, how it is cut, what is refused and how."""
+
+import nibabel
+import numpy as np
+import pytest
+
+from lvae.data import isles
+from lvae.data.lesions import pseudo_case, smooth_noise
+from lvae.errors import UserError
+
+CONFIG = isles.PatchConfig(
+    size=8, spacing_mm=1.0, slice_mm=1.0, head_share=0.25, lesion_share=0.0, median=0.0
+)
+UPRIGHT = np.array([[1.0, 0, 0, -20], [0, 1, 0, 30], [0, 0, 1, 5], [0, 0, 0, 1]])
+
+
+def example(seed=0, shape=(32, 40, 4)):
+    """A bright block on a dark ground with a brighter lesion inside."""
+    random = np.random.default_rng(seed)
+    image = np.zeros(shape, np.float32)
+    image[4:28, 4:36] = 100 + 20 * random.random((24, 32, shape[2]))
+    mask = np.zeros(shape, np.uint8)
+    mask[9:13, 13:16, 1:3] = 1
+    image[mask == 1] += 100
+    return image, mask
+
+
+def write(folder, name, image, mask, affine=UPRIGHT, mask_affine=None):
+    case = folder / name
+    places = [
+        (case / "VSD.Brain.XX.O.MR_DWI.70616", image, affine),
+        (
+            case / "VSD.Brain_3more.XX.O.OT.70623",
+            mask,
+            affine if mask_affine is None else mask_affine,
+        ),
+    ]
+    for place, array, matrix in places:
+        if array is not None:
+            place.mkdir(parents=True)
+            nibabel.save(nibabel.Nifti1Image(array, matrix), place / f"{place.name}.nii")
+
+
+def turned(array, matrix):
+    """The same volume stored front to back first, left-right last and mirrored."""
+    new = np.flip(array.transpose(1, 2, 0), 2)
+    axes = np.zeros((4, 4))
+    axes[1, 0] = axes[2, 1] = axes[3, 3] = 1
+    axes[0, 2], axes[0, 3] = -1, array.shape[0] - 1
+    return np.ascontiguousarray(new), matrix @ axes
+
+
+def test_axes_and_directions_of_a_file_do_not_matter(tmp_path):
+    image, mask = example()
+    write(tmp_path, "1", image, mask)
+    odd_image, odd = turned(image, UPRIGHT)
+    odd_mask, _ = turned(mask, UPRIGHT)
+    write(tmp_path, "2", odd_image, odd_mask, odd)
+    first, second = (isles.read_case(*entry, CONFIG) for entry in isles.find_cases(tmp_path))
+    np.testing.assert_array_equal(first.image, second.image)
+    np.testing.assert_array_equal(first.lesion, second.lesion)
+    assert first.lesion.sum() == mask.sum()
+
+
+def test_patches_are_the_blocks_of_the_volume():
+    image, mask = example()
+    head = image > 0
+    case = isles.Case("a", image / image.max(), mask > 0, head, 2)
+    patches = isles.patches_of(case, CONFIG)
+    expected = []
+    for z in (0, 2):  # every second slice
+        for x in range(0, 32, 8):
+            for y in range(0, 40, 8):
+                block = np.s_[x : x + 8, y : y + 8, z]
+                if head[block].mean() >= 0.25:
+                    expected.append((case.image[block], mask[block].mean()))
+    np.testing.assert_array_equal(
+        patches["image"], np.rint(255 * np.array([block for block, _ in expected]))
+    )
+    shares = np.array([share for _, share in expected])
+    np.testing.assert_allclose(patches["share"], shares, atol=1e-7)
+    np.testing.assert_array_equal(patches["label"], shares > 0)
+    assert 0 < patches["label"].sum() < len(shares)
+
+
+def test_a_patch_is_lesion_above_the_share_only():
+    image, mask = example()
+    case = isles.Case("a", image / image.max(), mask > 0, image > 0, 1)
+    shares = isles.patches_of(case, CONFIG)["share"]
+    middle = float(np.sort(shares[shares > 0])[0])
+    strict = isles.PatchConfig(8, 1.0, 1.0, 0.25, middle, 0.0)
+    np.testing.assert_array_equal(isles.patches_of(case, strict)["label"], shares > middle)
+
+
+def test_positions_are_the_head_s_own():
+    head = np.zeros((20, 20, 9), bool)
+    head[4:15, 2:13, 2:7] = True
+    places = np.array([[4, 2, 2], [14, 12, 6], [9, 7, 4]], float)
+    expected = [[-1, -1, -1], [1, 1, 1], [0, 0, 0]]
+    np.testing.assert_allclose(isles.positions(places, head), expected, atol=1e-6)
+
+
+def test_normalised_values_do_not_know_scanner_units_and_ignore_outliers():
+    random = np.random.default_rng(0)
+    array = random.normal(100, 10, (20, 20, 20))
+    head = np.ones(array.shape, bool)
+    plain = isles.normalise(array, head, 0.0)
+    np.testing.assert_allclose(isles.normalise(3 * array + 50, head, 0.0), plain, atol=1e-6)
+    low, high = np.percentile(array, (1, 99.5))
+    np.testing.assert_allclose(plain, np.clip((array - low) / (high - low), 0, 1), atol=1e-6)
+    array[0, 0, 0] = 1e6
+    np.testing.assert_allclose(isles.normalise(array, head, 0.0)[1:], plain[1:], atol=0.01)
+
+
+def test_the_median_lands_where_it_is_put():
+    array = np.random.default_rng(1).gamma(2.0, 30.0, (20, 20, 20))
+    head = np.ones(array.shape, bool)
+    head[:, :, 10:] = False
+    scaled = isles.normalise(array, head, 0.25)
+    assert abs(np.median(scaled[head]) - 0.25) < 1e-3
+    assert not scaled[~head].any()
+    plain = isles.normalise(array, head, 0.0)  # the order of brightness stays
+    order = np.argsort(plain[head], kind="stable")
+    assert (np.diff(scaled[head][order]) >= 0).all()
+
+
+def test_pixels_of_another_size_are_brought_to_one():
+    ramp = np.broadcast_to(np.arange(10.0)[:, None, None], (10, 6, 3)).astype(np.float32)
+    fine = isles.in_plane(ramp, (2.0, 2.0, 5.0), 1.0, order=1)
+    assert fine.shape == (20, 12, 3)
+    # pixel i of the fine grid lies at (i + 0.5) / 2 - 0.5 of the coarse one
+    np.testing.assert_allclose(fine[2:-2, 0, 0], (np.arange(2, 18) + 0.5) / 2 - 0.5, atol=1e-5)
+    assert isles.in_plane(ramp, (1.01, 1.0, 5.0), 1.0, order=1) is ramp
+
+
+def test_no_case_is_in_two_splits_and_the_seed_decides(tmp_path):
+    for name in range(6):
+        write(tmp_path, f"case{name}", *example(name))
+    splits = isles.load(str(tmp_path), 0, 0, (0.17, 0.34), CONFIG)
+    cases = [set(fields["case"].tolist()) for fields in splits.values()]
+    assert [len(names) for names in cases] == [3, 1, 2]
+    assert set.union(*cases) == set(range(6))
+    again = isles.load(str(tmp_path), 0, 0, (0.17, 0.34), CONFIG)
+    np.testing.assert_array_equal(again["test"]["image"], splits["test"]["image"])
+    assert isles.assign(30, (0.15, 0.25), 0, "") != isles.assign(30, (0.15, 0.25), 1, "")
+
+
+def refused(function, *words):
+    with pytest.raises(UserError) as caught:
+        function()
+    for word in words:
+        assert word in str(caught.value), str(caught.value)
+
+
+def read_all(folder):
+    return [isles.read_case(*entry, CONFIG) for entry in isles.find_cases(folder)]
+
+
+def test_bad_folders_are_named(tmp_path):
+    refused(lambda: isles.find_cases(tmp_path / "none"), "none", "no such folder")
+    refused(lambda: isles.find_cases(tmp_path), "holds no case folders")
+    write(tmp_path, "07", example()[0], None)
+    refused(lambda: read_all(tmp_path), "case 07", "lesion mask", "O.OT")
+
+
+def test_two_masks_are_one_too_many(tmp_path):
+    image, mask = example()
+    write(tmp_path, "07", image, mask)
+    nibabel.save(
+        nibabel.Nifti1Image(mask, UPRIGHT),
+        tmp_path / "07" / "VSD.Brain_3more.XX.O.OT.70623" / "other.nii",
+    )
+    refused(lambda: read_all(tmp_path), "case 07", "2 files", "other.nii")
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "words"),
+    [
+        (np.stack([example()[0]] * 2, -1), example()[1], ("MR_DWI", "(32, 40, 4, 2)")),
+        (example()[0], example()[1][:, :-1], ("O.OT", "(32, 39, 4)", "(32, 40, 4)")),
+        (example()[0], example()[1] * 3, ("O.OT", "holds the value 3")),
+        (np.zeros((32, 40, 4), np.float32), example()[1], ("MR_DWI", "head of 0 voxels")),
+    ],
+)
+def test_bad_volumes_are_named_with_their_case(tmp_path, image, mask, words):
+    write(tmp_path, "case_b", image, mask)
+    refused(lambda: read_all(tmp_path), "case case_b", *words)
+
+
+def test_a_mask_on_another_grid_is_refused(tmp_path):
+    image, mask = example()
+    write(tmp_path, "9", image, mask, UPRIGHT, UPRIGHT + 3 * np.eye(4, k=3))
+    refused(lambda: read_all(tmp_path), "case 9", "another affine")
+
+
+def test_a_file_that_is_no_volume_is_named(tmp_path):
+    write(tmp_path, "9", *example())
+    next((tmp_path / "9").glob("*DWI*/*.nii")).write_bytes(b"not a volume")
+    refused(lambda: read_all(tmp_path), "case 9", "MR_DWI", "cannot be read")
+
+
+def test_too_few_cases_and_cases_without_lesions(tmp_path):
+    image, mask = example()
+    for name in ("1", "2"):
+        write(tmp_path, name, image, mask)
+    refused(lambda: isles.load(str(tmp_path), 0, 0, (0.2, 0.2), CONFIG), "2 cases")
+    write(tmp_path, "3", image, mask * 0)
+    refused(lambda: isles.load(str(tmp_path), 0, 0, (0.2, 0.2), CONFIG), "of one kind")
+
+
+@pytest.fixture(scope="module")
+def pseudo():
+    pytest.importorskip("nilearn")
+    return [pseudo_case(index, 0, 20.0) for index in range(3)]
+
+
+def test_pseudo_cases_are_of_seed_and_index(pseudo):
+    again = pseudo_case(1, 0, 20.0)
+    np.testing.assert_array_equal(again.image, pseudo[1].image)
+    np.testing.assert_array_equal(again.lesion, pseudo[1].lesion)
+    assert not np.array_equal(pseudo[0].image, pseudo[1].image)
+    assert not np.array_equal(pseudo_case(1, 1, 20.0).image, pseudo[1].image)
+
+
+def test_lesions_are_bright_but_brightness_is_not_enough(pseudo):
+    for case in pseudo:
+        assert case.lesion.any()
+        assert not (case.lesion & ~case.head).any()
+        healthy = case.image[case.head & ~case.lesion]
+        inside = case.image[case.lesion]
+        assert inside.mean() > 1.3 * healthy.mean()
+        # some healthy voxels are as bright as most of the lesion
+        assert np.percentile(healthy, 99.8) > np.percentile(inside, 25)
+        assert not case.image[~case.head].any()
+
+
+def test_smooth_noise_passes_through_its_knots_and_is_standard_normal():
+    random = np.random.default_rng(0)
+    noise = smooth_noise(random, (9, 13, 5), (3, 4, 3))
+    knots = np.random.default_rng(0).standard_normal((3, 4, 3), dtype=np.float32)
+    np.testing.assert_allclose(noise[::4, ::4, ::2], knots, atol=1e-6)
