@@ -53,7 +53,7 @@ POPULATION: dict[str, tuple[float, float]] = {
     "nearer": (0.0, 0.8),
     # The smooth base, mm over u, v in [-1, 1].
     "tilt_u": (0.0, 0.6),
-    "tilt_v": (-2.8, 1.2),
+    "tilt_v": (-2.5, 1.2),
     "bend_u": (1.0, 0.55),
     "bend_v": (0.7, 0.75),
     "twist": (0.3, 0.55),
@@ -95,19 +95,22 @@ POPULATION: dict[str, tuple[float, float]] = {
     # Vibration: stroke of the apex (v), of the edges (mm), logarithm of the period in frames,
     # asymmetry of the folds (rad), lag of the mucosal wave (rad over a unit of u).
     "apex_stroke": (0.25, 0.12),
-    "edge_stroke": (0.4, 0.3),
+    "edge_stroke": (0.8, 0.5),
     "period": (4.0, 0.35),
     "asymmetry": (0.0, 0.3),
     "wave_lag": (4.0, 1.5),
     # Drift of the endoscope, px of a 768 frame over a frame.
     "drift_x": (0.0, 0.05),
-    "drift_y": (0.0, 0.08),
+    "drift_y": (0.0, 0.06),
+    # Logarithms of this recording's label noise and texture over the usual ones.
+    "noise": (0.0, 0.13),
+    "texture": (0.0, 0.25),
 }
 NOT_NEGATIVE = ("gap", "fall_left", "fall_right", "apex_stroke", "edge_stroke", "gap_flare")
 FARTHEST = 2.2  # deviations; what lies beyond is drawn to here, so that no recording is absurd
 FINE_SHAPES = (5, 5)  # cosines along v and u of the folds' fine shape
 FINE_HEIGHT = 0.12  # mm, deviation of each cosine
-ROUGHNESS = 0.055  # mm, deviation of single points: the tissue's texture
+ROUGHNESS = 0.06  # mm, deviation of single points: the tissue's texture
 UPRIGHT_NOISE = 1.3  # noise in y over noise in x: spots are drawn out along the epipolar lines
 LASTING_NOISE = 0.35  # error of a label that stays through a recording, over that of one frame
 
@@ -156,7 +159,7 @@ def simulate_recording(
     u, v = folds.grid_coordinates(settings.rows, settings.columns)
     time = np.arange(settings.recording_length)[:, None, None]
     height, outside = _vibrating_height(rng, shape, u, v, time)
-    height = height + shape["nearer"] + _fine_height(rng, settings, u, v)
+    height = height + shape["nearer"] + _fine_height(rng, settings, shape, u, v)
 
     directions = folds.ray_directions(settings.rows, settings.columns)
     scale = settings.frame_size / 768
@@ -169,7 +172,8 @@ def simulate_recording(
         ],
         -1,
     )
-    points = np.rint(points + scale * settings.label_noise * _label_errors(rng, points.shape))
+    noise = scale * settings.label_noise * np.exp(shape["noise"])
+    points = np.rint(points + noise * _label_errors(rng, points.shape))
     visible = (outside > 0) & _unobstructed(rng, settings, shape, u, v)
     visible &= ((points >= 1) & (points < settings.frame_size)).all(-1)
     visible = _in_order(points, visible)
@@ -204,12 +208,16 @@ def _vibrating_height(
     height, outside = folds.fold_height(shape, u, v, opening)
     # The edges swing most where the gap opens and closes; the wave runs outwards over the fold.
     swing = np.cos(phase - shape["wave_lag"] * distance)
-    where = np.exp(-((v - shape["apex"]) ** 2) / 0.3 - distance / 0.2)
+    where = np.exp(-((v - shape["apex"]) ** 2) / 0.4 - distance / 0.12)
     return height - shape["edge_stroke"] * where * swing, outside
 
 
 def _fine_height(
-    rng: np.random.Generator, settings: SimulatorSettings, u: np.ndarray, v: np.ndarray
+    rng: np.random.Generator,
+    settings: SimulatorSettings,
+    shape: dict[str, float],
+    u: np.ndarray,
+    v: np.ndarray,
 ) -> np.ndarray:
     """What the named parameters leave out, (rows, columns) mm: some cosines and the points' own."""
     n_v, n_u = FINE_SHAPES
@@ -217,7 +225,7 @@ def _fine_height(
     along_v = np.cos(np.pi * np.arange(n_v)[:, None] * (v[:, 0] + 1) / 2)
     weights = rng.standard_normal((n_v, n_u))
     fine = FINE_HEIGHT * settings.variety * along_v.T @ weights @ along_u
-    return fine + ROUGHNESS * rng.standard_normal(u.shape)
+    return fine + ROUGHNESS * np.exp(shape["texture"]) * rng.standard_normal(u.shape)
 
 
 def _label_errors(rng: np.random.Generator, points: tuple[int, ...]) -> np.ndarray:
@@ -238,7 +246,7 @@ def _unobstructed(
     near_shelf = np.abs(v - folds.shelf_edge(shape, u)) < 1.2 / settings.rows
     chance = 0.002 + 0.02 * border + 0.04 * near_shelf
     lost = rng.random(u.shape) < chance
-    for _ in range(rng.poisson(0.5)):
+    for _ in range(rng.poisson(0.4)):
         # A highlight or mucus: mostly at the bottom, where the tissue in front begins.
         centre_u, centre_v = rng.uniform(-1, 1), -1 + 0.25 * rng.random()
         radius = rng.uniform(0.08, 0.22)

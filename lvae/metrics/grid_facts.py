@@ -8,7 +8,7 @@ PERCENTILES = (1, 25, 50, 75, 99)
 def grid_facts(
     points: np.ndarray, visible: np.ndarray, recording: np.ndarray | None = None
 ) -> dict[str, float | list[float]]:
-    """The facts of a set of frames, px unless the name says otherwise.
+    """The facts of a set of frames, px unless the name says otherwise; nan where nothing is seen.
 
     Args:
       points: float (N, rows, columns, 2), px, x to the right and y down, row 0 at the bottom.
@@ -30,6 +30,8 @@ def grid_facts(
     seen = grid[counts > 0].reshape(np.count_nonzero(counts), -1, 2)
     extent = np.nanmax(seen, 1) - np.nanmin(seen, 1)
     centroid = np.nanmean(seen, 1)
+    if not len(seen):
+        extent = centroid = np.full((1, 2), np.nan)
     x_steps = _finite(np.diff(grid[..., 0], axis=2))
     y_steps = _finite(-np.diff(grid[..., 1], axis=1))
     facts: dict[str, float | list[float]] = {
@@ -59,5 +61,6 @@ def grid_facts(
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
-    """The values between visible neighbours, flat."""
-    return values[np.isfinite(values)]
+    """The values between visible neighbours, flat; one nan where there are none."""
+    finite = values[np.isfinite(values)]
+    return finite if finite.size else np.array([np.nan])
