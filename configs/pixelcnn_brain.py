@@ -25,10 +25,10 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data.path = ""  # "": the slices that the VQ-VAE was trained on, in its splits
 
     config.model = ConfigDict()
-    config.model.features = 128  # width of the network
+    config.model.features = 96  # width of the network
     config.model.embedding = 32  # length of the vector that stands for a code; 0: one-hot
-    config.model.kernel = 7  # edge of the first layer, masked 'A'
-    config.model.blocks = "GGAGG"  # R: reference block, G: gated 3 x 3, A: attention over the past
+    config.model.kernel = 5  # edge of the first layer, masked 'A'; each block sees one code further
+    config.model.blocks = "GGGG"  # R: reference block, G: gated 3 x 3, A: attention
     config.model.heads = 4  # of the attention
     config.model.places = True  # a learned vector a position: anatomy has its places
     config.model.dropout = 0.1  # of features, while training
@@ -41,7 +41,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
     config.training = ConfigDict()
     config.training.steps = 0  # epochs count
-    config.training.epochs = 40
+    config.training.epochs = 20
     config.training.batch_size = 8  # maps a step
     config.training.steps_per_dispatch = 1  # the frozen encoder has convolutions
     config.training.optimizer = "adamw"
@@ -70,7 +70,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.evaluation.neighbours = 5  # k of precision, recall, density, coverage
 
     if arg == "reference":
+        config.model.features = 128
         config.model.embedding = 0
+        config.model.kernel = 7
         config.model.blocks = "RRRR"
         config.model.places = False
         config.model.dropout = 0.0

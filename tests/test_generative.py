@@ -1,4 +1,4 @@
-"""Precision, recall, density, coverage: against loops over points, and in cases known beforehand."""
+"""Precision, recall, density, coverage: against loops, and in cases known beforehand."""
 
 import numpy as np
 import pytest

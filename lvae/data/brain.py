@@ -99,8 +99,8 @@ def check_subjects(splits: dict[str, Split]) -> None:
         for subject in np.unique(split["subject"]):
             if home.setdefault(str(subject), name) != name:
                 raise UserError(
-                    f"subject {subject} is in both {home[str(subject)]} and {name}: what is measured "
-                    "on held-out slices would be known from training; move all its slices to one split"
+                    f"subject {subject} is in both {home[str(subject)]} and {name}: measures on "
+                    "held-out slices would mean nothing; move all its slices to one split"
                 )
 
 

@@ -21,7 +21,7 @@ Position = tuple[Any, Any]  # row, column; may be traced
 
 
 def causal_mask(size: int, kind: str) -> np.ndarray:
-    """(size, size), 1 where a kernel may look: earlier in raster order, and with 'B' its own place."""
+    """(size, size), 1 where a kernel may look: at earlier codes, and with 'B' at its own place."""
     if kind not in ("A", "B"):
         raise ValueError(f"mask {kind!r}: expected 'A' or 'B'")
     order = np.arange(size * size).reshape(size, size)
@@ -315,7 +315,8 @@ def sample_cached(
     def one(caches: Any, position: Any) -> tuple[Any, Array]:
         index, known, free = position
         place = (index // columns, index % columns)
-        caches, logits = model.apply(variables, caches, place, method="step")
+        stepped: Any = model.apply(variables, caches, place, method="step")
+        caches, logits = stepped
         drawn = draw(logits, _noise(keys, index, model.size), temperature, top_k)
         chosen = jnp.where(free, drawn, known)
         return model.apply(variables, caches, chosen, place, method="put"), chosen
@@ -340,7 +341,8 @@ def sample_naive(
 
     def one(index: Any, codes: Array) -> Array:
         row, column = index // columns, index % columns
-        logits = model.apply({"params": params}, codes)[:, row, column]
+        everywhere: Any = model.apply({"params": params}, codes)
+        logits = everywhere[:, row, column]
         drawn = draw(logits, _noise(keys, index, model.size), temperature, top_k)
         return codes.at[:, row, column].set(
             jnp.where(redraw[:, row, column], drawn, codes[:, row, column])

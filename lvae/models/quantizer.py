@@ -78,14 +78,14 @@ def kmeans(
         return jnp.minimum(distances, apart), chosen.at[index].set(new)
 
     start = (jnp.full(count, 1e6), jnp.zeros(size, jnp.int32))
-    _, chosen = jax.lax.fori_loop(0, size, choose, start)
+    chosen = jax.lax.fori_loop(0, size, choose, start)[1]
 
     def iterate(_: int, centres: Array) -> Array:
         codes = nearest(vectors, centres)
         uses, sums = _totals(vectors, codes, size)
         means = sums / jnp.maximum(uses, 1)[:, None]
         errors = jnp.sum((vectors - centres[codes]) ** 2, 1)
-        _, far = jax.lax.top_k(errors, min(size, count))
+        far = jax.lax.top_k(errors, min(size, count))[1]
         # the n-th empty cluster takes the n-th farthest vector
         rank = jnp.cumsum(uses == 0) - 1
         return jnp.where((uses > 0)[:, None], means, vectors[far[rank % far.shape[0]]])

@@ -29,7 +29,7 @@ class ReferenceEncoder(nn.Module):
 
 
 class ReferenceDecoder(nn.Module):
-    """The mirror image, by transposed convolutions: (B, H/16, W/16, D) -> (B, H, W, 1), unbounded."""
+    """The mirror image, transposed convolutions: (B, H/16, W/16, D) -> (B, H, W, 1), unbounded."""
 
     @nn.compact
     def __call__(self, quantised: Features) -> Images:
@@ -116,7 +116,7 @@ class ResidualEncoder(nn.Module):
             if level:
                 x = nn.Dense(width)(blocks_to_channels(x, 2))
             if level == len(self.widths) - 1:
-                x = x + self.param("places", nn.initializers.normal(1.0), (1, *x.shape[1:]))
+                x = x + self.param("places", nn.initializers.normal(0.2), (1, *x.shape[1:]))
             for _ in range(count):
                 x = ResidualBlock()(x)
         if self.heads:
@@ -134,7 +134,7 @@ class ResidualDecoder(nn.Module):
     @nn.compact
     def __call__(self, quantised: Features) -> Images:
         x = Conv(self.widths[-1], (3, 3))(quantised)
-        x = x + self.param("places", nn.initializers.normal(0.1), (1, *x.shape[1:]))
+        x = x + self.param("places", nn.initializers.normal(0.2), (1, *x.shape[1:]))
         if self.heads:
             x = Attention(self.heads)(x)
         for level in reversed(range(len(self.widths))):

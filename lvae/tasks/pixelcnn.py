@@ -157,7 +157,7 @@ def data_config(config: Any) -> Any:
 
 
 def load_data(config: Any) -> Splits:
-    """The slices that the VQ-VAE was trained on, in the same splits (or those under `data.path`)."""
+    """The slices that the VQ-VAE was trained on, in its splits (or those under `data.path`)."""
     return vqvae.load_data(data_config(config))
 
 
@@ -196,7 +196,7 @@ def make_loss(config: Any, splits: Splits) -> Any:
         del step
         images = augmented(batch["image"], jax.random.fold_in(key, 0), weights)
         codes = jax.lax.stop_gradient(codec.codes_of(images))
-        logits = network.apply(
+        logits: Any = network.apply(
             {"params": params}, codes, training=True, rngs={"dropout": jax.random.fold_in(key, 1)}
         )
         logs = jax.nn.log_softmax(logits)
@@ -265,11 +265,12 @@ def surprises(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _surprises(network: pixelcnn.PixelCNN, params: Any, codes: Array) -> Array:
-    return -pixelcnn.log_likelihood(network.apply({"params": params}, codes), codes)
+    logits: Any = network.apply({"params": params}, codes)
+    return -pixelcnn.log_likelihood(logits, codes)
 
 
 def unigram_nats(train: np.ndarray, held_out: np.ndarray, size: int) -> float:
-    """Nats a code of the shares of the training maps (one added to every count), on held-out maps."""
+    """Nats a held-out code by the shares in the training maps, one added to every count."""
     counts = np.bincount(train.ravel(), minlength=size) + 1.0
     return float(-np.log(counts / counts.sum())[held_out].mean())
 
@@ -398,7 +399,7 @@ def redraw(
     return np.concatenate(drawn) if drawn else codes
 
 
-_sampled = jax.jit(pixelcnn.sample_cached, static_argnums=(0, 5, 6))
+_sampled = jax.jit(pixelcnn.sample_cached, static_argnums=(0, 6))
 
 
 def figures(config: Any, variables: Variables, splits: Splits, directory: Path) -> None:
@@ -487,7 +488,7 @@ def hole(seed: int, index: int, grid: tuple[int, int], share: float) -> np.ndarr
     """bool (rows, columns): a square, true inside, in the middle half of the map."""
     random = np.random.default_rng([seed, index])
     edge = max(1, round(share * grid[0]))
-    middle = [random.integers(size // 4, size - size // 4) for size in grid]
+    middle = [int(random.integers(size // 4, size - size // 4)) for size in grid]
     mask = np.zeros(grid, bool)
     corner = [max(0, min(place - edge // 2, size - edge)) for place, size in zip(middle, grid)]
     mask[corner[0] : corner[0] + edge, corner[1] : corner[1] + edge] = True

@@ -196,12 +196,14 @@ def make_loss(config: Any, splits: Splits) -> Any:
         if weights.mirror:
             images = mirrored(images, jax.random.fold_in(key, 2))
         network_params = {"params": params["network"]}
-        features = network.apply(network_params, images, method="encode")
+        features: Any = network.apply(network_params, images, method="encode")
         vectors = features.reshape(-1, model.dimension)
         quantised, codes, terms, book = quantise(
             params, buffers.get("codebook"), vectors, key, step
         )
-        decoded = network.apply(network_params, quantised.reshape(features.shape), method="decode")
+        decoded: Any = network.apply(
+            network_params, quantised.reshape(features.shape), method="decode"
+        )
         errors = jnp.mean((decoded - images) ** 2, axis=(1, 2, 3))
         likeness = ssim(decoded, images)
         extra = terms.reshape(len(images), -1).mean(1)
@@ -274,7 +276,7 @@ def _features(network: vqvae.VQVAE, model: ModelConfig, params: Any, images: Arr
     """Encoder features before quantisation, on the scale of the codes."""
     if images.dtype == jnp.uint8:
         images = images.astype(jnp.float32) / 255.0
-    features = network.apply(params, images[..., None], method="encode")
+    features: Any = network.apply(params, images[..., None], method="encode")
     if model.quantizer == "fsq":
         flat = quantizer.fsq_quantise(features.reshape(-1, model.dimension), model.levels)
         return flat.reshape(features.shape)
@@ -292,7 +294,7 @@ def _codes(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _images(network: vqvae.VQVAE, params: Any, vectors: Array, codes: Array) -> Array:
-    decoded = network.apply(params, vectors[codes], method="decode")
+    decoded: Any = network.apply(params, vectors[codes], method="decode")
     return jnp.clip(decoded[..., 0], 0, 1)
 
 

@@ -1,0 +1,213 @@
+"""`python -m benchmarks.brain`: what the brain models cost, and what they reach.
+
+--part=flops      multiplications and additions of each network, counted layer by layer
+--part=sampling   cached against naive sampling of 16 x 16 codes, in one run, same codes
+--part=train      trains both VQ-VAEs and the prior, --seeds=0,1,2, into --workdir, with times
+--part=table      the table of docs/brain.md from the runs that `train` left (several seeds)
+"""
+
+import argparse
+import functools
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks import report
+from configs import pixelcnn_brain, vqvae_brain
+from lvae.models import pixelcnn
+from lvae.tasks import pixelcnn as prior_task
+from lvae.tasks import vqvae as vqvae_task
+
+PRODUCTS = ("dot_general", "conv_general_dilated")
+
+
+def flops_of(function: Any, *arguments: Any) -> float:
+    """2 x multiplications of all products and convolutions in the traced function.
+
+    Multiplications with the zeros that a transposed convolution sets between its inputs are not
+    counted: strided layers count as their strided equivalents.
+    """
+
+    def count(jaxpr: Any) -> float:
+        total = 0.0
+        for equation in jaxpr.eqns:
+            for value in equation.params.values():
+                inner = getattr(value, "jaxpr", value)
+                if hasattr(inner, "eqns"):
+                    total += count(inner)
+            name = equation.primitive.name
+            if name not in PRODUCTS:
+                continue
+            out = np.prod(equation.outvars[0].aval.shape)
+            left, right = (variable.aval.shape for variable in equation.invars[:2])
+            if name == "dot_general":
+                (contracted, _), _ = equation.params["dimension_numbers"]
+                total += 2 * out * np.prod([left[axis] for axis in contracted])
+            else:
+                spread = np.prod(equation.params["lhs_dilation"])
+                total += 2 * out * np.prod(right[:-1]) / spread
+        return total
+
+    return count(jax.make_jaxpr(function)(*arguments).jaxpr)
+
+
+def vqvae_flops(argument: str | None) -> dict[str, Any]:
+    """Forward pass of one slice, and the parameters."""
+    from lvae.models import convolution
+
+    before = convolution._uses_matmul
+    convolution._uses_matmul = lambda _: False  # count convolutions, not how they are laid out
+    try:
+        config = vqvae_brain.get_config(argument)
+        network = vqvae_task.build(config)
+        images = jax.ShapeDtypeStruct((1, config.data.size, config.data.size, 1), jnp.float32)
+        params = jax.eval_shape(network.init, jax.random.key(0), images)
+        counted = flops_of(network.apply, params, images)
+    finally:
+        convolution._uses_matmul = before
+    return {
+        "network": f"vqvae_brain:{argument}" if argument else "vqvae_brain",
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
+        "Mflop forward": counted / 1e6,
+    }
+
+
+def prior_flops(argument: str | None, codes: int, edge: int) -> dict[str, Any]:
+    """Forward pass of one map of codes."""
+    network = prior_task.build(pixelcnn_brain.get_config(argument), codes, (edge, edge))
+    maps = jax.ShapeDtypeStruct((1, edge, edge), jnp.int32)
+    params = jax.eval_shape(network.init, jax.random.key(0), maps)
+    name = f"pixelcnn_brain:{argument}" if argument else "pixelcnn_brain"
+    return {
+        "network": f"{name}, {edge} x {edge} of {codes}",
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
+        "Mflop forward": flops_of(network.apply, params, maps) / 1e6,
+    }
+
+
+def flops() -> None:
+    """The table of costs, and the ratio that the target speaks of."""
+    reference, ours = vqvae_flops("reference"), vqvae_flops(None)
+    rows = [reference, ours, prior_flops("reference", 128, 8), prior_flops(None, 512, 32)]
+    print(report.table(rows))
+    ratio = ours["Mflop forward"] / reference["Mflop forward"]
+    print(f"ours / reference: {ratio:.2f} (target: at most 3)")
+
+
+def sampling(batch: int) -> None:
+    """Naive and cached sampling of 16 x 16 maps: same keys, same codes, seconds and ratio."""
+    rows = []
+    for argument in ("reference", None):
+        size = 128 if argument else 512
+        network = prior_task.build(pixelcnn_brain.get_config(argument), size, (16, 16))
+        blank = jnp.zeros((batch, 16, 16), jnp.int32)
+        params = jax.jit(network.init)(jax.random.key(0), blank)["params"]
+        keys = jax.random.split(jax.random.key(1), batch)
+        arguments = (params, keys, blank, jnp.ones(blank.shape, bool))
+        drawn, seconds = {}, {}
+        for name in ("cached", "naive"):
+            function = jax.jit(getattr(pixelcnn, f"sample_{name}"), static_argnums=0)
+
+            call = functools.partial(function, network, *arguments)
+            drawn[name] = np.asarray(call())
+            repeats = 5 if name == "cached" else 2
+            measured = report.seconds(functools.partial(_wait, call), repeats, warmup=0)
+            seconds[name] = report.median(measured)
+        rows.append(
+            {
+                "prior": argument or "ours",
+                "codes": size,
+                "maps": batch,
+                "naive s": seconds["naive"],
+                "cached s": seconds["cached"],
+                "ratio": seconds["naive"] / seconds["cached"],
+                "cached maps/s": batch / seconds["cached"],
+                "equal codes": float((drawn["cached"] == drawn["naive"]).mean()),
+            }
+        )
+    print(report.table(rows))
+
+
+def _wait(call: Callable[[], Any]) -> None:
+    jax.block_until_ready(call())
+
+
+def train(workdir: Path, seeds: list[int], device: list[str]) -> None:
+    """Every run by its own command, timed; finished runs are left alone."""
+    for seed in seeds:
+        ours, reference = workdir / f"ours_{seed}", workdir / f"reference_{seed}"
+        prior = workdir / f"prior_{seed}"
+        for config, run, more in (
+            ("vqvae_brain.py", ours, []),
+            ("vqvae_brain.py:reference", reference, []),
+            ("pixelcnn_brain.py", prior, [f"--config.vqvae={ours}"]),
+        ):
+            if (run / "evaluation.json").exists():
+                continue
+            arguments = [f"--config=configs/{config}", f"--workdir={run}", f"--config.seed={seed}"]
+            start = time.perf_counter()
+            command = [sys.executable, "train.py", *arguments, *more, *device]
+            subprocess.run(command, check=True)
+            seconds = time.perf_counter() - start
+            command = [sys.executable, "-m", "lvae.evaluate", f"--workdir={run}", *device]
+            found = subprocess.run(command, check=True, capture_output=True, text=True)
+            numbers = json.loads(found.stdout.splitlines()[-1]) | {"seconds": seconds}
+            (run / "evaluation.json").write_text(json.dumps(numbers, indent=1) + "\n")
+            print(f"{run}: {seconds:.0f} s", flush=True)
+
+
+def table(workdir: Path, seeds: list[int]) -> None:
+    """Mean and range over the seeds of every number."""
+    for name in ("reference", "ours", "prior"):
+        paths = [workdir / f"{name}_{seed}" / "evaluation.json" for seed in seeds]
+        found = [json.loads(path.read_text()) for path in paths if path.exists()]
+        if not found:
+            continue
+        rows = []
+        for measure, value in found[0].items():
+            if isinstance(value, int | float):
+                values = [numbers[measure] for numbers in found]
+                rows.append(
+                    {
+                        name: measure,
+                        "mean": float(np.mean(values)),
+                        "lowest": float(min(values)),
+                        "highest": float(max(values)),
+                        "seeds": len(values),
+                    }
+                )
+        print(report.table(rows), end="\n\n")
+
+
+def main() -> None:
+    """Parses the flags, runs the part."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--part", choices=("flops", "sampling", "train", "table"), required=True)
+    parser.add_argument("--batch", type=int, default=16, help="maps drawn at once")
+    parser.add_argument("--workdir", type=Path, default=Path("runs/brain"))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--device", default="auto", help="as for train.py")
+    options = parser.parse_args()
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    print(report.machine())
+    print(report.versions("jax", "jaxlib", "flax", "numpy"))
+    if options.part == "flops":
+        flops()
+    elif options.part == "sampling":
+        sampling(options.batch)
+    elif options.part == "train":
+        train(options.workdir, seeds, [f"--device={options.device}"])
+    else:
+        table(options.workdir, seeds)
+
+
+if __name__ == "__main__":
+    main()

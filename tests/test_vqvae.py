@@ -1,0 +1,82 @@
+"""Networks of the VQ-VAE: the reference's layers, and shapes that mirror each other."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import vqvae_brain
+from lvae.models import vqvae
+from lvae.tasks import vqvae as task
+
+
+def shapes_of(argument):
+    config = vqvae_brain.get_config(argument)
+    network = task.build(config)
+    size = config.data.size
+    return (
+        config,
+        network,
+        jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, size, size, 1)))["params"],
+    )
+
+
+def test_reference_has_the_layers_of_the_description():
+    _, _, params = shapes_of("reference")
+    kernels = {
+        part: [layer["kernel"].shape for layer in params[part].values()]
+        for part in ("encoder", "decoder")
+    }
+    encoder = [(3, 3, 1, 32), (3, 3, 32, 32), (3, 3, 32, 64), (3, 3, 64, 64), (3, 3, 64, 128)]
+    assert kernels["encoder"] == [*encoder, (1, 1, 128, 16)]
+    decoder = [(3, 3, 16, 128), (3, 3, 128, 64), (3, 3, 64, 64), (3, 3, 64, 32), (3, 3, 32, 32)]
+    assert sorted(kernels["decoder"]) == sorted([*decoder, (3, 3, 32, 1)])
+    weights = sum(np.prod(shape) for group in kernels.values() for shape in group)
+    biases = 32 + 32 + 64 + 64 + 128 + 16 + 128 + 64 + 64 + 32 + 32 + 1
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == weights + biases
+
+
+@pytest.mark.parametrize("argument", [None, "reference", "fsq", "smoke"])
+def test_code_maps_have_the_shape_that_the_task_says(argument):
+    config, network, params = shapes_of(argument)
+    size = config.data.size
+    images = jax.ShapeDtypeStruct((2, size, size, 1), jnp.float32)
+    features = jax.eval_shape(
+        lambda p, x: network.apply({"params": p}, x, method="encode"), params, images
+    )
+    assert features.shape == (2, *task.grid(config), config.model.dimension)
+    decoded = jax.eval_shape(
+        lambda p, x: network.apply({"params": p}, x, method="decode"), params, features
+    )
+    assert decoded.shape == images.shape
+
+
+def test_thin_transposed_convolution_is_that_of_flax():
+    inputs = jax.random.normal(jax.random.key(0), (2, 6, 5, 7))
+    native = nn.ConvTranspose(1, (3, 3))
+    params = jax.jit(native.init)(jax.random.key(1), inputs)
+    np.testing.assert_allclose(
+        vqvae.ThinConvTranspose().apply(params, inputs),
+        native.apply(params, inputs),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_blocks_become_channels_and_come_back():
+    images = jnp.arange(2 * 8 * 12 * 3.0).reshape(2, 8, 12, 3)
+    channels = vqvae.blocks_to_channels(images, 4)
+    np.testing.assert_array_equal(channels[1, 1, 2].reshape(4, 4, 3), images[1, 4:, 8:])
+    np.testing.assert_array_equal(vqvae.channels_to_blocks(channels, 4), images)
+
+
+def test_two_widths_halve_the_map_once_more_and_attention_keeps_it():
+    encoder = vqvae.ResidualEncoder(3, (4, 8), (1, 1), 2)
+    decoder = vqvae.ResidualDecoder((4, 8), (1, 1), 2)
+    network = vqvae.VQVAE(encoder, decoder)
+    images = jnp.ones((1, 16, 16, 1))
+    params = jax.eval_shape(network.init, jax.random.key(0), images)
+    assert jax.eval_shape(network.apply, params, images).shape == images.shape
+    features = jax.eval_shape(lambda p: network.apply(p, images, method="encode"), params)
+    assert features.shape == (1, 2, 2, 3)
