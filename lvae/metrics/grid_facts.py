@@ -27,9 +27,9 @@ def grid_facts(
     grid = np.where(visible[..., None], points, np.nan).astype(np.float64)
     counts = visible.sum((1, 2))
     # A frame without a point has no place or size; it still counts in everything about visibility.
-    seen = grid[counts > 0].reshape(np.count_nonzero(counts), -1, 2)
-    extent = np.nanmax(seen, 1) - np.nanmin(seen, 1)
-    centroid = np.nanmean(seen, 1)
+    seen = grid[counts > 0]
+    extent = np.nanmax(seen, (1, 2)) - np.nanmin(seen, (1, 2))
+    centroid = np.nanmean(seen, (1, 2))
     if not len(seen):
         extent = centroid = np.full((1, 2), np.nan)
     x_steps = _finite(np.diff(grid[..., 0], axis=2))
