@@ -9,6 +9,7 @@ A shard's records are `manifest-i-of-n.json` and `.progress-i-of-n.jsonl`; `merg
 manifest of them, the same bytes as a single process writes.
 """
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -133,7 +134,8 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # a full disk was reported when the note was added
+            self._file.close()
 
     def keep(self, samples: int) -> None:
         """Forgets all but the first `samples`."""
