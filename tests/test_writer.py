@@ -18,7 +18,7 @@ from PIL import Image
 
 from lvae.data import lasten as layout
 from lvae.errors import UserError
-from lvae.grids import encoding, formats, record, rendering, writer
+from lvae.grids import encoding, formats, plan, record, rendering, writer
 
 SIZE = (96, 80)
 REQUEST = {"seed": 3, "config": {"model": {"latents": 8}}, "mode": "noise", "factor": 1.0}
@@ -189,7 +189,7 @@ def fails_after(batches):
 @pytest.mark.parametrize("format", formats.FORMATS)
 @pytest.mark.parametrize("shard", [(0, 1), (1, 2)])
 def test_an_interrupted_export_continues_to_the_same_bytes(tmp_path, format, shard, monkeypatch):
-    monkeypatch.setattr(writer, "_FILES_AT_A_TIME", 4)
+    monkeypatch.setattr(plan, "FILES_AT_A_TIME", 4)
     options = {"count": 24, "format": format, "shard": shard, "batch_size": 2}
     write(tmp_path / "whole", **options)
     with pytest.raises(RuntimeError, match="broke down"):

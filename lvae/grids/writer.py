@@ -26,9 +26,9 @@ from threadpoolctl import threadpool_limits
 from lvae import atomic
 from lvae.errors import UserError
 from lvae.grids import encoding, formats, record
+from lvae.grids.plan import Part, Plan
 
 FIRST_ID = 40_000  # where the registration code expects generated samples
-_FILES_AT_A_TIME = 64  # loose files: samples between two notes in the journal
 _OUR_FILES = re.compile(r"[0-9]+(\.json|_mov\.png)|data-[0-9]+\.(tar|parquet)")
 _OWN_FIELDS = ("export", "versions", "samples", "counts")
 
@@ -112,7 +112,7 @@ def write_data_set(
     """
     out = Path(out)
     numbers = ids if isinstance(ids, range) else [int(number) for number in ids]
-    plan = _Plan(numbers, format, shard, samples_per_file, images)
+    plan = Plan(numbers, format, shard, samples_per_file, images)
     header = _header(request, plan, size, versions or {})
     manifest, journal_file = record.manifest_path(out, shard), record.journal_path(out, shard)
     finished = manifest.exists() or (out / "manifest.json").exists()
@@ -148,71 +148,10 @@ def write_data_set(
 
 
 @dataclasses.dataclass(frozen=True)
-class _Part:
-    """Samples that are finished together: a packed file, or some loose files. number: its own, the
-    same in every shard. indices: of its samples."""
-
-    number: int
-    indices: range
-
-
-@dataclasses.dataclass(frozen=True)
-class _Plan:
-    """Which samples this process writes, and into which files."""
-
-    ids: Sequence[int]
-    format: str
-    shard: tuple[int, int]
-    samples_per_file: int
-    images: bool
-
-    def __post_init__(self) -> None:
-        formats.check(self.format)
-        index, count = self.shard
-        if count < 1 or not 0 <= index < count:
-            raise UserError(f"--shard={index}/{count}: must be i/n with i from 0 to n - 1")
-        if self.samples_per_file < 1:
-            raise ValueError(f"samples_per_file is {self.samples_per_file}; it must be at least 1")
-        if not isinstance(self.ids, range) and (np.diff(np.asarray(self.ids)) <= 0).any():
-            raise ValueError("ids do not increase")
-
-    @property
-    def length(self) -> int:
-        """Samples in a part."""
-        return _FILES_AT_A_TIME if self.format == "files" else self.samples_per_file
-
-    @property
-    def own(self) -> range:
-        """Indices of this shard: an equal stretch of the samples, or of the packed files."""
-        index, count = self.shard
-        samples = len(self.ids)
-        if self.format == "files":
-            return range(samples * index // count, samples * (index + 1) // count)
-        files = -(-samples // self.length)
-        first, last = files * index // count, files * (index + 1) // count
-        return range(min(samples, first * self.length), min(samples, last * self.length))
-
-    def parts(self) -> Iterator[_Part]:
-        start = self.own.start
-        while start < self.own.stop:
-            number = start // self.length
-            stop = min(self.own.stop, (number + 1) * self.length)
-            yield _Part(number, range(start, stop))
-            start = stop
-
-    def paths(self, out: Path, part: _Part) -> Iterator[Path]:
-        ids = [self.ids[index] for index in part.indices]
-        return formats.paths(out, self.format, part.number, ids, self.images)
-
-    def is_there(self, out: Path, part: _Part) -> bool:
-        return all(path.exists() for path in self.paths(out, part))
-
-
-@dataclasses.dataclass(frozen=True)
 class _Writer:
     out: Path
     draw: Draw
-    plan: _Plan
+    plan: Plan
     size: tuple[int, int]
     batch_size: int
     preview: int
@@ -220,7 +159,7 @@ class _Writer:
     progress: Callable[[int, int], None] | None
 
     def write(
-        self, parts: Sequence[_Part], journal: record.Journal | None = None, done: int = 0
+        self, parts: Sequence[Part], journal: record.Journal | None = None, done: int = 0
     ) -> None:
         """Draws, encodes and writes these parts."""
         total = done + sum(len(part.indices) for part in parts)
@@ -317,7 +256,7 @@ def _note(sample: encoding.Encoded, provenance: Mapping[str, Any]) -> dict[str, 
 
 
 def _header(
-    request: Mapping[str, Any], plan: _Plan, size: tuple[int, int], versions: Mapping[str, str]
+    request: Mapping[str, Any], plan: Plan, size: tuple[int, int], versions: Mapping[str, str]
 ) -> record.Header:
     own = set(request) & set(_OWN_FIELDS)
     if own:
@@ -353,7 +292,7 @@ def _check_origin(out: Path) -> None:
                 )
 
 
-def _remove_leftovers(out: Path, plan: _Plan) -> None:
+def _remove_leftovers(out: Path, plan: Plan) -> None:
     """Removes the half-written files of an earlier run of this shard that was killed."""
     for path in out.glob(".*.tmp-*"):
         stem = path.name[1:].split(".tmp-")[0]
@@ -368,7 +307,7 @@ def _remove_leftovers(out: Path, plan: _Plan) -> None:
             path.unlink(missing_ok=True)
 
 
-def _unfinished(out: Path, plan: _Plan, journal_file: Path) -> tuple[list[_Part], int]:
+def _unfinished(out: Path, plan: Plan, journal_file: Path) -> tuple[list[Part], int]:
     """The parts that are still to be written, and how many samples are done."""
     noted = sum(1 for _ in record.sample_lines(journal_file))
     done, parts = 0, list(plan.parts())
