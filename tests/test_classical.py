@@ -25,7 +25,7 @@ def score(cleaned, clean):
         (
             "gaussian",
             {"sigma": 0.8},
-            lambda x: ndimage.gaussian_filter(x, 0.8, mode="mirror", radius=9),
+            lambda x: ndimage.gaussian_filter(x, 0.8, mode="mirror", radius=classical.BLUR_RADIUS),
         ),
         ("median", {"size": 3}, lambda x: ndimage.median_filter(x, 3, mode="mirror")),
         (

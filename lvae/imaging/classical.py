@@ -20,20 +20,22 @@ from lvae.imaging import filters
 HostImages = Float[np.ndarray, "batch height width 1"]
 Parameters = dict[str, Any]
 
+BLUR_RADIUS = 14  # pixels: 4 times the widest sigma
+
 # What is tried for each: every combination of the values. sigma, h and weight are in units of the
 # image's range, sizes in pixels.
 GRIDS: dict[str, dict[str, Sequence[Any]]] = {
     "clip": {},
-    "box": {"size": (3, 5, 7)},
-    "gaussian": {"sigma": (0.4, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2)},
+    "box": {"size": (3, 5, 7, 9, 11)},
+    "gaussian": {"sigma": (0.4, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 2.8, 3.5)},
     "median": {"size": (3, 5, 7)},
-    "total_variation": {"weight": (0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5)},
+    "total_variation": {"weight": (0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5, 2.2, 3.2)},
     "non_local_means": {
-        "h": (0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0),
+        "h": (0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5),
         "patch_size": (3, 5, 7),
     },
     "wavelet": {
-        "sigma": (0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0),
+        "sigma": (0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5, 2.2),
         "wavelet": ("haar", "db2"),
         "mode": ("soft", "hard"),
     },
@@ -86,7 +88,7 @@ def _gaussian(images: np.ndarray, sigma: float) -> Any:
 
 @jax.jit
 def _blur(images: Any, sigma: Any) -> Any:
-    return filters.gaussian_blur(images, sigma, radius=9)
+    return filters.gaussian_blur(images, sigma, radius=BLUR_RADIUS)
 
 
 @functools.partial(jax.jit, static_argnames="size")
