@@ -89,10 +89,9 @@ def render_images(
       size: width and height of the frame in pixels; static under jit.
       sigmas: of the blurs, in pixels of the frame; static under jit.
       pool: draws the frame averaged over pool x pool pixels, (height / pool, width / pool), without
-      ever
-        making it: `size=(768, 768), pool=2` is the 384 x 384 image that the registration code gets
-        by resizing. Positions keep the frame's precision. The stretch is that of the full frame,
-        but that its largest value is taken over points instead of over all pixels.
+        ever making it: `size=(768, 768), pool=2` is the 384 x 384 image that the registration code
+        gets by resizing. Positions keep the frame's precision. The stretch is that of the full
+        frame, but that its largest value is taken over points instead of over all pixels.
 
     Raises:
       ValueError: `pool` does not divide the frame.

@@ -85,18 +85,15 @@ def write_data_set(
     Args:
       out: the folder. Nothing outside it is touched.
       draw: gives the samples at these indices, an increasing array of `batch_size` of which the
-      last may be
-        repeated. Blocks begin at multiples of `batch_size` whatever is resumed or sharded, so that
-        a sample is always drawn in the same place of the same block.
+        last may be repeated. Blocks begin at multiples of `batch_size` whatever is resumed or
+        sharded, so that a sample is always drawn in the same place of the same block.
       request: what makes the samples what they are: seed, config, mode, factor. Its fields become
-      fields
-        of the manifest; another request into the same folder is refused.
+        fields of the manifest; another request into the same folder is refused.
       ids: the samples' numbers, increasing; `range(FIRST_ID, FIRST_ID + count)` as a rule.
       size: width and height of a frame in pixels.
       format: "files", "webdataset" or "parquet".
       shard: (i, n): writes the i-th of n parts only, counted from 0. When all are there
-      `record.merge`
-        makes their manifests one.
+        `record.merge` makes their manifests one.
       batch_size: samples drawn at once.
       samples_per_file: of the packed formats. Shards hold whole files.
       images: whether to write moving images; without them a training loop renders on its device.
