@@ -109,9 +109,8 @@ def read_frames(folder: str | Path, geometry: GridGeometry) -> Frames:
 
     Raises:
       UserError: the folder is missing or has no frames; a file is not JSON, is no object, is not
-      named
-        by an id, has a key outside the grid, a coordinate that is not two finite numbers or lies
-        outside the frame, or has too few points.
+        named by an id, has a key outside the grid, a coordinate that is not two finite numbers or
+        lies outside the frame, or has too few points.
     """
     folder = _existing(folder)
     files = _frame_files(folder)
