@@ -180,6 +180,12 @@ def test_variety_widens_the_spread():
     assert np.all(spread(0.0) < 0.3 * spread(1.0))
 
 
+def test_wide_recordings_still_show_the_folds():
+    points, visible = _points_and_visible(SimulatorSettings(50, 0, 0, 2, variety=4.0))
+    assert visible.mean((1, 2)).min() >= 0.7
+    assert points[visible].min() >= 1
+
+
 def test_simulated_shapes_span_the_real_ones(
     lasten,
 ):

@@ -26,9 +26,9 @@ SENSOR_WIDTH = 256  # px of the sensor; a square of this width becomes the frame
 INTER_RAY_ANGLE = 0.0131  # rad between neighbours of the grid of 18 x 18
 RAYS = 18  # of that grid; other grids divide the same field of view
 # How the grid is turned in the projector and the image on the screen. The set's epipolar lines give
-# both: a point stays on its ray's line whatever the tissue does, to 1 px over all ten recordings.
-GRID_ROLL = np.radians(238.7)
-IMAGE_TURN = np.radians(121.3)
+# both: a point stays on its ray's line whatever the tissue does (to 1 px in the training part).
+GRID_ROLL = np.radians(239.2)
+IMAGE_TURN = np.radians(120.8)
 SHELF_DROP = 0.5  # mm; a tissue in front that lies deeper than this would be hidden by the folds
 STAND_OFF = 32.0  # mm from the projector to the middle of the folds
 
