@@ -1,0 +1,79 @@
+"""Pictures of the patch VAE: codes by label, the decoded manifold, reconstructions, heat maps."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lvae.figures.canvas import image_rows, save
+
+COLOURS = ("#3b6ea5", "#d1495b")  # label 0, label 1
+
+
+def scatter(
+    path: Path, places: np.ndarray, labels: np.ndarray, names: Sequence[str], axes_names: str
+) -> None:
+    """Codes in two dimensions, coloured by label.
+
+    Args:
+      path: of the PNG.
+      places: (N, 2).
+      labels: (N,), 0 or 1.
+      names: of the two labels.
+      axes_names: what the axes are, such as "code" or "t-SNE".
+    """
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axis = figure.subplots()
+    for kind, name in enumerate(names):
+        chosen = labels == kind
+        axis.scatter(*places[chosen].T, s=5, alpha=0.5, c=COLOURS[kind], label=name, linewidths=0)
+    axis.set_xlabel(f"{axes_names} 1")
+    axis.set_ylabel(f"{axes_names} 2")
+    axis.legend(markerscale=3)
+    save(figure, path)
+
+
+def patch_rows(path: Path, rows: Sequence[np.ndarray], names: Sequence[str]) -> None:
+    """Rows of patches, [0, 1], shown upright: the first axis of a patch points right."""
+    image_rows(path, [list(row) for row in rows], names, limits=(0, 1))
+
+
+def sheet(patches: np.ndarray, columns: int) -> np.ndarray:
+    """Patches (N, size, size) in [0, 1] edge to edge, row by row, as uint8."""
+    count, size = len(patches), patches.shape[1]
+    rows = -(-count // columns)
+    filled = np.concatenate([patches, np.zeros((rows * columns - count, size, size))])
+    tiled = filled.reshape(rows, columns, size, size).transpose(0, 2, 1, 3)
+    return np.rint(255 * np.clip(tiled.reshape(rows * size, columns * size), 0, 1)).astype(np.uint8)
+
+
+def montage(path: Path, image: np.ndarray, heat: np.ndarray, most: int = 16) -> None:
+    """Axial slices of a volume above their heat maps, one colour scale for all.
+
+    Args:
+      path: of the PNG.
+      image: (x, y, z) in [0, 1], axes to the right, front and top.
+      heat: of the same shape.
+      most: slices shown, evenly spaced over those that are not empty.
+    """
+    filled = np.flatnonzero(image.any((0, 1)))
+    if not len(filled):
+        filled = np.arange(image.shape[2])
+    chosen = filled[np.linspace(0, len(filled) - 1, min(most, len(filled))).astype(int)]
+    columns = min(8, len(chosen))
+    bands = -(-len(chosen) // columns)
+    figure = Figure(figsize=(1.7 * columns + 0.8, 4.0 * bands), layout="constrained")
+    axes = figure.subplots(2 * bands, columns, squeeze=False)
+    highest = max(float(heat.max()), 1e-6)
+    shown: Any = None
+    for axis in axes.ravel():
+        axis.axis("off")
+    for place, z in enumerate(chosen):
+        above, below = axes[2 * (place // columns) :, place % columns][:2]
+        above.imshow(image[:, :, z].T, origin="lower", cmap="gray", vmin=0, vmax=1)
+        above.set_title(f"slice {z}", fontsize=7)
+        shown = below.imshow(heat[:, :, z].T, origin="lower", cmap="magma", vmin=0, vmax=highest)
+    figure.colorbar(shown, ax=axes.ravel().tolist(), label="above what was foreseen", shrink=0.6)
+    save(figure, path)

@@ -1,0 +1,319 @@
+"""The patch task: what each set of parameters learns from, what is scored, heat maps of volumes."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import nibabel
+import numpy as np
+import pytest
+from scipy import ndimage, stats
+
+from configs.patches import ARGUMENTS, get_config
+from lvae.data.volumes import read_volume
+from lvae.errors import UserError
+from lvae.tasks import patches as task
+from lvae.tasks.interface import Run, SamplingOptions
+from lvae.tasks.patches import measures, modes, pictures, scanning
+from lvae.tasks.patches.settings import read
+from lvae.training.loop import train_and_evaluate
+
+KEYS = (
+    "knn_auroc",
+    "probe_auroc",
+    "silhouette",
+    "pca_knn_auroc",
+    "anomaly_auroc",
+    "intensity_auroc",
+    "pca_anomaly_auroc",
+)
+
+
+def small(**changes):
+    config = get_config("smoke")
+    config.data.size = 8
+    config.model.latents = 3
+    config.model.hidden = 6
+    config.sampling.stride = 3
+    config.sampling.grid = 3
+    config.evaluation.batch_size = 64
+    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in changes.items()})
+    return config
+
+
+def splits_of(count=40, seed=0):
+    random = np.random.default_rng(seed)
+    labels = np.arange(count, dtype=np.int32) % 4 == 0
+    images = random.integers(0, 120, (count, 8, 8)).astype(np.uint8)
+    images[labels, 2:6, 2:6] += 100
+    fields = {
+        "image": images,
+        "label": labels.astype(np.int32),
+        "case": (np.arange(count) // 8).astype(np.int32),
+        "share": labels * np.float32(0.25),
+        "position": np.zeros((count, 3), np.float32),
+    }
+    return dict.fromkeys(("train", "validation", "test"), fields)
+
+
+def variables_of(config, splits):
+    return jax.jit(lambda key: task.init(config, splits, key))(jax.random.key(0))
+
+
+@pytest.mark.parametrize("arg", [None, *ARGUMENTS])
+def test_every_config_is_read(arg):
+    settings = read(get_config(arg))
+    assert settings.data.source == ("digits" if arg and "digits" in arg else "lesions")
+
+
+def test_wrong_values_and_arguments_are_named():
+    with pytest.raises(ValueError, match=r"smoke_digits"):
+        get_config("nothing")
+    config = get_config("smoke")
+    config.evaluation.anomaly_score = "best"
+    with pytest.raises(UserError, match=r"evaluation.*anomaly_score='best'"):
+        read(config)
+    with pytest.raises(UserError, match="both 0 or both above 0"):
+        read(small(loss__labels=3))
+
+
+def test_the_healthy_model_never_learns_from_lesions():
+    splits = splits_of()
+    config = small(model__components=2)
+    variables = variables_of(config, splits)
+    loss = task.make_loss(config, splits)
+    batch = {name: jnp.asarray(values[:16]) for name, values in splits["train"].items()}
+
+    @jax.jit
+    def gradients(image):
+        def total(params):
+            return loss(params, {}, dict(batch, image=image), jax.random.key(1), 0)[0]
+
+        return jax.grad(total)(variables["params"])
+
+    changed = jnp.where(batch["label"][:, None, None] == 1, 255 - batch["image"], batch["image"])
+    before, after = gradients(batch["image"]), gradients(changed)
+    for one, other in zip(jax.tree.leaves(before["healthy"]), jax.tree.leaves(after["healthy"])):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+    assert any(
+        np.abs(one - other).max() > 1e-2
+        for one, other in zip(jax.tree.leaves(before["all"]), jax.tree.leaves(after["all"]))
+    )
+    assert np.abs(before["prior"]["means"]).max() > 0
+
+
+def test_the_divergence_is_the_integral():
+    mean, log_variance = 0.7, -0.9
+    normal = stats.norm(mean, np.exp(0.5 * log_variance))
+    line = np.linspace(-9, 9, 20001)
+    integrand = normal.pdf(line) * (normal.logpdf(line) - stats.norm.logpdf(line))
+    expected = np.trapezoid(np.nan_to_num(integrand), line)
+    found = measures.divergence(jnp.full((2, 3), mean), jnp.full((2, 3), log_variance))
+    np.testing.assert_allclose(found, 3 * expected, rtol=1e-5)
+
+
+def test_a_mixture_of_one_standard_normal_is_the_normal_prior():
+    """The drawn divergence has the closed form as its mean."""
+    splits = splits_of(8)
+    config = small(model__components=1)
+    settings, params = read(config), variables_of(config, splits)["params"]
+    params["prior"] = {
+        "means": jnp.zeros((1, 3)),
+        "log_scales": jnp.zeros((1, 3)),
+        "weights": jnp.zeros(1),
+    }
+    images = jnp.asarray(splits["train"]["image"][:4] / 255.0, jnp.float32)
+    keys = jax.random.split(jax.random.key(2), 4000)
+    draws = jax.jit(jax.vmap(lambda key: task.terms(settings, params, "all", images, key)[1]))(keys)
+    params["healthy"] = params["all"]  # its prior is the normal one
+    exact = task.terms(settings, params, "healthy", images, keys[0])[1]
+    error = np.asarray(draws).std(0) / np.sqrt(len(keys))
+    assert (np.abs(draws.mean(0) - exact) < 5 * error).all()
+
+
+def test_free_bits_switch_the_divergence_off_below_them():
+    splits = splits_of()
+    batch = {name: jnp.asarray(values) for name, values in splits["train"].items()}
+    totals = []
+    for free in (0.0, 1000.0):
+        config = small(loss__free_bits=free)
+        params = variables_of(config, splits)["params"]
+        total, (parts, _) = task.make_loss(config, splits)(params, {}, batch, jax.random.key(3), 0)
+        totals.append(float(total))
+    assert totals[1] - totals[0] == pytest.approx(
+        1000 - float(parts["divergence"].mean()), rel=1e-4
+    )
+
+
+def test_a_few_labels_shape_the_codes_and_only_those_are_used():
+    splits = splits_of()
+    chosen = task.few_labels(splits["train"]["label"], 3, 0)
+    assert splits["train"]["label"][chosen].tolist() == [0, 0, 0, 1, 1, 1]
+    config = small(loss__labels=3, loss__label_weight=1.0)
+    hidden = {name: values.copy() for name, values in splits["train"].items()}
+    others = np.setdiff1d(np.arange(40), chosen)
+    batch = {name: jnp.asarray(values[:8]) for name, values in splits["train"].items()}
+    params = variables_of(config, splits)["params"]
+    errors = []
+    for pixels in (
+        hidden["image"],
+        np.where(np.isin(np.arange(40), others)[:, None, None], 0, hidden["image"]),
+    ):
+        data = {"train": dict(hidden, image=pixels.astype(np.uint8))}
+        parts = task.make_loss(config, data)(params, {}, batch, jax.random.key(4), 0)[1][0]
+        errors.append(float(parts["label_error"]))
+    assert errors[0] == errors[1] > 0
+
+
+def test_spots_are_running_means_of_the_residual():
+    residual = np.random.default_rng(0).normal(size=(3, 9, 11))
+    settings = read(small()).evaluation
+    mean = ndimage.uniform_filter(residual, (0, 5, 5), mode="constant")
+    np.testing.assert_allclose(
+        measures.spot_map(residual, settings), np.maximum(mean, 0), atol=1e-12
+    )
+    both = read(small(evaluation__bright_only=False, evaluation__spot=3)).evaluation
+    mean = ndimage.uniform_filter(residual, (0, 3, 3), mode="constant")
+    np.testing.assert_allclose(measures.spot_map(residual, both), np.abs(mean), atol=1e-12)
+
+
+def test_a_scan_does_not_depend_on_its_batches():
+    splits = splits_of()
+    config = small()
+    params = variables_of(config, splits)["params"]["all"]
+    whole = measures.scan(read(config), params, splits["train"]["image"])
+    parts = measures.scan(read(small(evaluation__batch_size=7)), params, splits["train"]["image"])
+    for one, other in zip(whole, parts):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-5)
+
+
+def head_volume(shape=(26, 30, 7)):
+    random = np.random.default_rng(5)
+    array = np.zeros(shape, np.float32)
+    array[3:-3, 4:-2, 1:-1] = random.uniform(80, 120, (shape[0] - 6, shape[1] - 6, shape[2] - 2))
+    array[7:12, 18:23, 4] += 150
+    return array
+
+
+def test_the_heat_map_follows_the_axes_of_the_file(tmp_path):
+    splits = splits_of()
+    config = small()
+    settings = read(config)
+    params = variables_of(config, splits)["params"]["healthy"]
+    affine = np.diag([1.0, 1.0, 4.0, 1.0])
+    nibabel.save(nibabel.Nifti1Image(head_volume(), affine), tmp_path / "a.nii.gz")
+    upright = read_volume(tmp_path / "a.nii.gz")
+    first = scanning.scan_volume(settings, params, upright, "a")
+    assert first.heat.shape == upright.array.shape
+    assert first.heat.max() > 0
+    axes = np.array([[2, -1], [0, 1], [1, -1]])
+    image = nibabel.Nifti1Image(head_volume(), affine).as_reoriented(axes)
+    nibabel.save(image, tmp_path / "b.nii.gz")
+    second = scanning.scan_volume(settings, params, read_volume(tmp_path / "b.nii.gz"), "b")
+    assert second.heat.shape == image.shape
+    back = nibabel.as_closest_canonical(nibabel.Nifti1Image(second.heat, image.affine))
+    np.testing.assert_allclose(np.asarray(back.dataobj), first.heat, atol=1e-5)
+
+
+def test_patches_cover_every_pixel_of_any_length():
+    for length in (8, 9, 17, 30):
+        covered = np.zeros(length)
+        for start in scanning.starts(length, 8, 3):
+            covered[start : start + 8] += 1
+        assert (covered >= 1).all()
+        assert len(covered) == length
+
+
+def test_anomaly_mode_writes_the_input_s_grid(tmp_path, capsys):
+    config = small()
+    run = Run(config, variables_of(config, splits_of()), tmp_path)
+    affine = np.array([[0, -2.0, 0, 9], [2.0, 0, 0, -4], [0, 0, -4.0, 60], [0, 0, 0, 1]])
+    nibabel.save(nibabel.Nifti1Image(head_volume(), affine), tmp_path / "case.nii.gz")
+    options = SamplingOptions("anomaly", tmp_path / "out", data=tmp_path / "case.nii.gz")
+    task.MODES["anomaly"](run, options)
+    heat = nibabel.load(tmp_path / "out" / "case_heat.nii.gz")
+    assert heat.shape == head_volume().shape
+    np.testing.assert_allclose(heat.affine, affine, atol=1e-5)
+    assert np.isfinite(np.asarray(heat.dataobj)).all()
+    assert (tmp_path / "out" / "case_heat.png").stat().st_size > 1000
+    noted = json.loads((tmp_path / "out" / "manifest.json").read_text())["samples"][0]
+    place = affine @ [*noted["highest_at_voxel"], 1]
+    np.testing.assert_allclose(noted["highest_at_mm"], place[:3], atol=0.01)
+    task.MODES["anomaly"](run, options)
+    assert "complete" in capsys.readouterr().err
+
+
+def test_anomaly_mode_refuses_what_it_cannot_scan(tmp_path):
+    config = small()
+    run = Run(config, variables_of(config, splits_of()), tmp_path)
+    with pytest.raises(UserError, match="needs --data"):
+        task.MODES["anomaly"](run, SamplingOptions("anomaly", tmp_path / "out"))
+    with pytest.raises(UserError, match="is a folder"):
+        task.MODES["anomaly"](run, SamplingOptions("anomaly", tmp_path / "out", data=tmp_path))
+    nibabel.save(nibabel.Nifti1Image(np.zeros((9, 9, 9)), np.eye(4)), tmp_path / "empty.nii")
+    with pytest.raises(UserError, match=r"empty.nii.*head of 0 voxels"):
+        task.MODES["anomaly"](
+            run, SamplingOptions("anomaly", tmp_path / "out", data=tmp_path / "empty.nii")
+        )
+    with pytest.raises(UserError, match="knows digits"):
+        task.MODES["anomaly"](
+            Run(get_config("smoke_digits"), {}, tmp_path), SamplingOptions("anomaly", tmp_path)
+        )
+
+
+@pytest.mark.parametrize("components", [0, 3])
+def test_draws_are_of_the_seed_and_their_index_alone(components):
+    config = small(model__components=components)
+    settings, params = read(config), variables_of(config, splits_of())["params"]
+    whole = modes.draws(settings, params, 5, list(range(9)), 1.0)
+    np.testing.assert_allclose(modes.draws(settings, params, 5, [4, 7], 1.0), whole[[4, 7]])
+    assert not np.allclose(modes.draws(settings, params, 6, [4], 1.0), whole[[4]])
+    still = modes.draws(settings, params, 5, list(range(9)), 0.0)
+    means = np.asarray(params["prior"]["means"]) if components else np.zeros((1, 3))
+    assert all(np.abs(means - code).sum(1).min() < 1e-6 for code in still)
+
+
+def test_the_manifold_is_the_unit_square_through_the_normal_s_quantiles():
+    plane = pictures.latent_plane(read(small(model__latents=2)), np.zeros((1, 2), np.float32))
+    quantiles = stats.norm.ppf([1 / 6, 3 / 6, 5 / 6])
+    expected = [(x, y) for y in quantiles[::-1] for x in quantiles]  # upwards, to the right
+    np.testing.assert_allclose(plane, expected, atol=1e-6)
+    codes = np.random.default_rng(0).normal(size=(500, 3)) * [0.1, 5.0, 1.0] + [1.0, 2.0, 3.0]
+    plane = pictures.latent_plane(read(small()), codes)
+    np.testing.assert_allclose(plane.mean(0), codes.mean(0), atol=1e-5)
+    spread = np.ptp(plane, axis=0)
+    assert spread[1] > 4 * spread[2] > 8 * spread[0]
+
+
+def test_a_run_end_to_end(tmp_path):
+    pytest.importorskip("nilearn")
+    config = get_config("smoke")
+    summary = train_and_evaluate(config, tmp_path, task)
+    assert summary["step"] == config.training.steps
+    for name in ("codes", "manifold", "reconstructions", "anomalies"):
+        assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 500
+    splits = task.load_data(config)
+    variables = variables_of(config, splits)
+    numbers = task.evaluate(config, variables, splits, thorough=True)
+    for key in KEYS:
+        assert -1 <= numbers[key] <= 1
+        low, high = numbers[f"{key}_interval"]
+        assert low <= high
+    run = Run(config, variables, tmp_path)
+    for mode in ("prior", "reconstruct", "manifold"):
+        task.MODES[mode](run, SamplingOptions(mode, tmp_path / mode, num_samples=5))
+        written = {path.name for path in (tmp_path / mode).iterdir()}
+        assert {"preview.png", "manifest.json"} < written
+        assert len(written) == (3 if mode == "manifold" else 7)
+
+
+def test_two_digits_are_told_apart_by_position_of_class(mnist):
+    config = get_config("smoke_digits")
+    config.data.path = str(mnist)
+    config.data.classes = (9, 7)
+    swapped = task.load_data(config)["test"]["label"]
+    config.data.classes = (7, 9)
+    splits = task.load_data(config)
+    np.testing.assert_array_equal(splits["test"]["label"], 1 - swapped)
+    train = {image.tobytes() for image in splits["train"]["image"]}
+    assert not train & {image.tobytes() for image in splits["validation"]["image"]}
