@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.fft
 
 from configs import vqvae_brain
 from lvae.models import vqvae
@@ -71,12 +72,27 @@ def test_blocks_become_channels_and_come_back():
     np.testing.assert_array_equal(vqvae.channels_to_blocks(channels, 4), images)
 
 
-def test_two_widths_halve_the_map_once_more_and_attention_keeps_it():
-    encoder = vqvae.ResidualEncoder(3, (4, 8), (1, 1), 2)
-    decoder = vqvae.ResidualDecoder((4, 8), (1, 1), 2)
-    network = vqvae.VQVAE(encoder, decoder)
-    images = jnp.ones((1, 16, 16, 1))
-    params = jax.eval_shape(network.init, jax.random.key(0), images)
-    assert jax.eval_shape(network.apply, params, images).shape == images.shape
-    features = jax.eval_shape(lambda p: network.apply(p, images, method="encode"), params)
-    assert features.shape == (1, 2, 2, 3)
+def test_untrained_it_is_the_identity_where_nothing_is_quantised():
+    """The cosine transform of each block and its inverse; the networks start at zero."""
+    images = jax.random.uniform(jax.random.key(0), (2, 16, 16, 1))
+    network = vqvae.VQVAE(vqvae.ResidualEncoder(19, 3, 8, 1), vqvae.ResidualDecoder(3, 8, 1))
+    params = jax.jit(network.init)(jax.random.key(1), images)
+    np.testing.assert_allclose(jax.jit(network.apply)(params, images), images, atol=1e-5)
+
+
+def test_the_transform_is_that_of_scipy():
+    blocks = np.random.default_rng(0).normal(size=(5, 4, 4))
+    matrix = np.asarray(vqvae._cosines(jax.random.key(0), (16, 16)))
+    expected = np.sort(np.abs(scipy.fft.dctn(blocks, axes=(1, 2), norm="ortho").reshape(5, 16)))
+    np.testing.assert_allclose(np.sort(np.abs(blocks.reshape(5, 16) @ matrix)), expected, atol=1e-5)
+    first = np.asarray(vqvae._cosines(jax.random.key(0), (16, 3)))
+    np.testing.assert_array_equal(first, matrix[:, :3])
+
+
+def test_empty_blocks_tell_their_place_and_tissue_does_not():
+    network = vqvae.ResidualEncoder(18, 2, 4, 1)
+    images = jnp.stack([jnp.zeros((16, 16, 1)), jnp.ones((16, 16, 1))])
+    params = jax.jit(network.init)(jax.random.key(0), images)
+    empty, full = jax.jit(network.apply)(params, images)[..., 16:]
+    np.testing.assert_allclose(empty, params["params"]["places"][0], rtol=1e-6)
+    assert float(jnp.abs(full).max()) < 0.01

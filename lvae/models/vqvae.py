@@ -3,11 +3,17 @@
 The quantiser sits between them and is no layer: see `lvae.models.quantizer`.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from lvae.models.convolution import Conv, ConvTranspose
+
+EMPTY_LEVEL = 0.05  # root mean square of a block's pixels at which its place is half faded out
+PLACE_DEVIATION = 0.3  # of the vectors of places at the start: blocks of tissue differ by as much
 
 Images = Float[Array, "batch height width 1"]
 Features = Float[Array, "batch rows columns features"]
@@ -77,73 +83,79 @@ class ResidualBlock(nn.Module):
         return x + nn.Dense(features, kernel_init=nn.initializers.zeros)(y)
 
 
-class Attention(nn.Module):
-    """Every cell of the code grid sees every other: what is near it in the brain need not be near
-    it in the slice."""
-
-    heads: int
-
-    @nn.compact
-    def __call__(self, x: Features) -> Features:
-        batch, rows, columns, features = x.shape
-        y = nn.LayerNorm()(x).reshape(batch, rows * columns, features)
-        query, key, value = jnp.split(
-            nn.Dense(3 * features)(y).reshape(batch, rows * columns, self.heads, -1), 3, axis=-1
-        )
-        scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) / jnp.sqrt(query.shape[-1])
-        mixed = jnp.einsum("bhqk,bkhd->bqhd", nn.softmax(scores), value)
-        mixed = mixed.reshape(batch, rows, columns, features)
-        return x + nn.Dense(features, kernel_init=nn.initializers.zeros)(mixed)
-
-
 class ResidualEncoder(nn.Module):
-    """Works where pixels are few: 4 x 4 blocks of pixels become channels before the first layer.
+    """One code for 4 x 4 pixels: (B, H, W, 1) -> (B, H/4, W/4, D).
 
-    (B, H, W, 1) -> (B, H/4, W/4, D) with one width, a halving more with each further one. A learned
-    map of places is added before the last blocks, so that equal patches at different places
-    (background above all) need not share a code.
+    The first features start as the cosine transform of the block, to which the network adds what
+    the neighbours tell: at the start nearest codes are those of the plainest vector quantiser of
+    pixels, and it can only get better. The last `places` features are a learned vector of the
+    place, faded out where the block has content: an empty block tells where it is, which the prior
+    can use, instead of being one code that is two thirds of every map.
     """
 
     dimension: int
-    widths: tuple[int, ...]
-    blocks: tuple[int, ...]
-    heads: int
+    places: int
+    width: int
+    blocks: int
 
     @nn.compact
     def __call__(self, images: Images) -> Features:
-        x = Conv(self.widths[0], (3, 3))(blocks_to_channels(images, 4))
-        for level, (width, count) in enumerate(zip(self.widths, self.blocks)):
-            if level:
-                x = nn.Dense(width)(blocks_to_channels(x, 2))
-            if level == len(self.widths) - 1:
-                x = x + self.param("places", nn.initializers.normal(0.2), (1, *x.shape[1:]))
-            for _ in range(count):
-                x = ResidualBlock()(x)
-        if self.heads:
-            x = Attention(self.heads)(x)
-        return nn.Dense(self.dimension)(nn.LayerNorm()(x))
+        blocks = blocks_to_channels(images, 4)
+        content = self.dimension - self.places
+        features = nn.Dense(content, use_bias=False, kernel_init=_cosines)(blocks)
+        x = Conv(self.width, (3, 3))(blocks)
+        for _ in range(self.blocks):
+            x = ResidualBlock()(x)
+        x = nn.silu(nn.LayerNorm()(x))
+        features = features + nn.Dense(content, kernel_init=nn.initializers.zeros)(x)
+        if not self.places:
+            return features
+        shape = (1, *blocks.shape[1:3], self.places)
+        place = self.param("places", nn.initializers.normal(PLACE_DEVIATION), shape)
+        power = jnp.mean(blocks**2, -1, keepdims=True) / EMPTY_LEVEL**2
+        return jnp.concatenate([features, place / (1 + power)], -1)
 
 
 class ResidualDecoder(nn.Module):
-    """The mirror image: (B, H/4, W/4, D) -> (B, H, W, 1), unbounded."""
+    """The mirror image: (B, H/4, W/4, D) -> (B, H, W, 1), unbounded.
 
-    widths: tuple[int, ...]
-    blocks: tuple[int, ...]
-    heads: int
+    Starts as the inverse cosine transform of each code alone; the network adds what codes around it
+    tell, across the edges of blocks.
+    """
+
+    places: int
+    width: int
+    blocks: int
 
     @nn.compact
     def __call__(self, quantised: Features) -> Images:
-        x = Conv(self.widths[-1], (3, 3))(quantised)
-        x = x + self.param("places", nn.initializers.normal(0.2), (1, *x.shape[1:]))
-        if self.heads:
-            x = Attention(self.heads)(x)
-        for level in reversed(range(len(self.widths))):
-            if level < len(self.widths) - 1:
-                x = channels_to_blocks(nn.Dense(4 * self.widths[level])(x), 2)
-            for _ in range(self.blocks[level]):
-                x = ResidualBlock()(x)
-        x = Conv(16, (3, 3))(nn.silu(nn.LayerNorm()(x)))
-        return channels_to_blocks(x, 4)
+        content = quantised[..., : quantised.shape[-1] - self.places]
+        plain = nn.Dense(16, use_bias=False, kernel_init=_inverse_cosines)(content)
+        x = Conv(self.width, (3, 3))(quantised)
+        for _ in range(self.blocks):
+            x = ResidualBlock()(x)
+        x = nn.silu(nn.LayerNorm()(x))
+        x = Conv(16, (3, 3), kernel_init=nn.initializers.zeros)(x)
+        return channels_to_blocks(plain + x, 4)
+
+
+def _cosines(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+    """(16, D): the D smoothest waves of the orthonormal cosine transform of 4 x 4 blocks."""
+    del key
+    frequency, place = np.mgrid[:4, :4]
+    waves = np.cos(np.pi * frequency * (2 * place + 1) / 8) * np.sqrt(0.5)
+    waves[0] = 0.5
+    both = np.einsum("fi,gj->fgij", waves, waves).reshape(16, 16)
+    order = np.argsort((frequency**2 + place**2).ravel(), kind="stable")
+    matrix = np.zeros(shape)
+    count = min(16, shape[1])
+    matrix[:, :count] = both[order[:count]].T
+    return jnp.asarray(matrix, dtype)
+
+
+def _inverse_cosines(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+    """(D, 16): the transposed `_cosines`, which is its inverse where D is 16."""
+    return _cosines(key, shape[::-1], dtype).T
 
 
 class VQVAE(nn.Module):

@@ -246,6 +246,11 @@ def evaluate(
     }
     result["share_below_unigram"] = 1 - result["nats_per_code"] / result["unigram_nats"]
     if thorough:
+        shown = vqvae.has_content(split["image"], codec.grid)
+        shown_train = vqvae.has_content(splits["train"]["image"], codec.grid)
+        result["foreground_share"] = float(shown.mean())
+        result["foreground_nats_per_code"] = float(surprise[shown].mean())
+        result["foreground_unigram_nats"] = unigram_nats(train[shown_train], held_out[shown], size)
         result["nats_per_image"] = float(surprise.sum((1, 2)).mean())
         result["bits_per_pixel"] = float(
             result["nats_per_image"] / np.log(2) / split["image"][0].size

@@ -23,6 +23,7 @@ from lvae.tasks.interface import Run, SamplingOptions, Splits, Variables
 
 ARCHITECTURES = ("reference", "residual")
 QUANTIZERS = ("gradient", "ema", "fsq")
+CONTENT = 13  # of 255: a block whose brightest pixel is darker counts as background
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,17 +31,17 @@ class ModelConfig:
     """See `configs/vqvae_brain.py`."""
 
     architecture: str
-    widths: tuple[int, ...]
-    encoder_blocks: tuple[int, ...]
-    decoder_blocks: tuple[int, ...]
-    heads: int
+    width: int
+    encoder_blocks: int
+    decoder_blocks: int
+    places: int
     quantizer: str
     codes: int
     dimension: int
     levels: tuple[int, ...]
     decay: float
-    start_step: int
     kmeans_iterations: int
+    kmeans_slices: int
     smallest_share: float
 
     def __post_init__(self) -> None:
@@ -54,11 +55,8 @@ class ModelConfig:
             )
         if self.quantizer == "fsq" and len(self.levels) != self.dimension:
             raise ValueError(f"dimension {self.dimension}: there are {len(self.levels)} levels")
-        if not len(self.widths) == len(self.encoder_blocks) == len(self.decoder_blocks) >= 1:
-            raise ValueError(
-                f"widths {self.widths}, encoder_blocks {self.encoder_blocks}, decoder_blocks "
-                f"{self.decoder_blocks}: expected one number a level in each"
-            )
+        if not 0 <= self.places < self.dimension:
+            raise ValueError(f"places {self.places}: expected 0 to dimension - 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,26 +93,30 @@ def build(config: Any) -> vqvae.VQVAE:
     model, _ = settings(config)
     if model.architecture == "reference":
         return vqvae.VQVAE(vqvae.ReferenceEncoder(model.dimension), vqvae.ReferenceDecoder())
+    places, width = model.places, model.width
     return vqvae.VQVAE(
-        vqvae.ResidualEncoder(model.dimension, model.widths, model.encoder_blocks, model.heads),
-        vqvae.ResidualDecoder(model.widths, model.decoder_blocks, model.heads),
+        vqvae.ResidualEncoder(model.dimension, places, width, model.encoder_blocks),
+        vqvae.ResidualDecoder(places, width, model.decoder_blocks),
     )
 
 
 def grid(config: Any) -> tuple[int, int]:
     """Rows and columns of a code map."""
     size = int(config.data.size)
-    residual = 4 * 2 ** (len(config.model.widths) - 1)
-    edge = size // (16 if config.model.architecture == "reference" else residual)
+    edge = size // (16 if config.model.architecture == "reference" else 4)
     return edge, edge
 
 
 def init(config: Any, splits: Splits, key: Array) -> Variables:
     """{"params": network and, learned by gradients, codes; "buffers": EMA codebook, counts of
-    uses}."""
+    uses}.
+
+    The EMA codebook starts at the clusters of the untrained encoder's features of some training
+    slices.
+    """
     model, _ = settings(config)
-    size = int(config.data.size)
-    params = {"network": build(config).init(key, jnp.zeros((1, size, size, 1)))["params"]}
+    size, network = int(config.data.size), build(config)
+    params = {"network": network.init(key, jnp.zeros((1, size, size, 1)))["params"]}
     buffers: dict[str, Any] = {
         "uses": jnp.zeros(model.codes),
         "epoch_uses": jnp.zeros(model.codes),
@@ -124,7 +126,14 @@ def init(config: Any, splits: Splits, key: Array) -> Variables:
         draw_key = jax.random.fold_in(key, 1)
         params["codes"] = jax.random.uniform(draw_key, shape, minval=-reach, maxval=reach)
     elif model.quantizer == "ema":
-        buffers["codebook"] = dict(quantizer.empty_codebook(model.codes, model.dimension))
+        some = spread_out(splits["train"]["image"], model.kmeans_slices)
+        features = _features(network, model, {"params": params["network"]}, jnp.asarray(some))
+        vectors = features.reshape(-1, model.dimension)
+        clusters = quantizer.kmeans(
+            vectors, model.codes, jax.random.fold_in(key, 1), model.kmeans_iterations
+        )
+        codes_a_step = int(config.training.batch_size) * len(vectors) // len(some)
+        buffers["codebook"] = dict(quantizer.codebook_from(clusters, codes_a_step / model.codes))
     return {"params": params, "buffers": buffers}
 
 
@@ -140,9 +149,8 @@ def codes_of(model: ModelConfig, variables: Variables) -> Float[Array, "k dimens
 def make_loss(config: Any, splits: Splits) -> Any:
     """Reconstruction (MSE over the data's variance, 1 - SSIM) and the quantiser's terms.
 
-    With the EMA codebook the first `start_step` steps train an autoencoder without a quantiser;
-    then the codebook starts at the clusters of that step's features. Codes are counted over an
-    epoch: `codes_used_share`, `perplexity` and `dead_share` are those of the last whole one.
+    Codes are counted over an epoch: `codes_used_share`, `perplexity` and `dead_share` are those of
+    the last whole one.
     """
     model, weights = settings(config)
     network = build(config)
@@ -150,7 +158,7 @@ def make_loss(config: Any, splits: Splits) -> Any:
     variance = float(np.var(train / 255.0))
     steps_per_epoch = max(1, len(train) // int(config.training.batch_size))
 
-    def quantise(params: Any, book: Any, vectors: Array, key: Array, step: Array) -> Any:
+    def quantise(params: Any, book: Any, vectors: Array, key: Array) -> Any:
         """(quantised, codes, per-vector terms, codebook)."""
         still = jax.lax.stop_gradient
         if model.quantizer == "fsq":
@@ -163,33 +171,15 @@ def make_loss(config: Any, splits: Splits) -> Any:
             pull = weights.codebook * jnp.mean((still(vectors) - chosen) ** 2, 1)
             stay = weights.commitment * jnp.mean((vectors - still(chosen)) ** 2, 1)
             return quantizer.straight_through(vectors, chosen), codes, pull + stay, book
-        fair = len(vectors) / model.codes
-        book = jax.lax.cond(
-            step == model.start_step,
-            lambda: dict(
-                quantizer.codebook_from(
-                    quantizer.kmeans(still(vectors), model.codes, key, model.kmeans_iterations),
-                    fair,
-                )
-            ),
-            lambda: book,
-        )
-        started = step >= model.start_step
         codes = quantizer.nearest(still(vectors), book["codes"])
         chosen = book["codes"][codes]
-        extra = weights.commitment * jnp.mean((vectors - chosen) ** 2, 1)
+        terms = weights.commitment * jnp.mean((vectors - chosen) ** 2, 1)
         if weights.spread:
             spread = quantizer.spread(vectors, book["codes"], weights.temperature)
-            extra = extra + weights.spread * spread
+            terms = terms + weights.spread * spread
         new = quantizer.ema_update(book, still(vectors), codes, model.decay)
-        new, _ = quantizer.revive(
-            new, still(vectors), jax.random.fold_in(key, 1), model.smallest_share
-        )
-        book = jax.tree.map(
-            lambda after, before: jnp.where(started, after, before), dict(new), book
-        )
-        quantised = jnp.where(started, quantizer.straight_through(vectors, chosen), vectors)
-        return quantised, codes, jnp.where(started, extra, 0.0), book
+        new, _ = quantizer.revive(new, still(vectors), key, model.smallest_share)
+        return quantizer.straight_through(vectors, chosen), codes, terms, dict(new)
 
     def loss(params: Any, buffers: Any, batch: Any, key: Array, step: Array) -> Any:
         images = batch["image"][..., None].astype(jnp.float32) / 255.0
@@ -198,9 +188,7 @@ def make_loss(config: Any, splits: Splits) -> Any:
         network_params = {"params": params["network"]}
         features: Any = network.apply(network_params, images, method="encode")
         vectors = features.reshape(-1, model.dimension)
-        quantised, codes, terms, book = quantise(
-            params, buffers.get("codebook"), vectors, key, step
-        )
+        quantised, codes, terms, book = quantise(params, buffers.get("codebook"), vectors, key)
         decoded: Any = network.apply(
             network_params, quantised.reshape(features.shape), method="decode"
         )
@@ -338,6 +326,9 @@ def evaluate(
             str(subject): float(value) for subject, value in zip(subjects, by_subject)
         }
         result["ssim_lowest_subject"] = float(min(by_subject))
+        shown = has_content(split["image"], codec.grid)
+        result["foreground_share"] = float(shown.mean())
+        result["foreground_perplexity"] = code_use(codes[shown], codec.model.codes)["perplexity"]
         result["images"] = len(codes)
         result["subjects"] = len(subjects)
         result["codes"] = codec.model.codes
@@ -369,6 +360,13 @@ def code_use(codes: np.ndarray, size: int) -> dict[str, float]:
         "dead_share": 1 - used,
         "perplexity": float(quantizer.perplexity(counts)),
     }
+
+
+def has_content(images: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """bool (N, rows, columns): whether a code's block of pixels is more than black background."""
+    count, height, width = images.shape
+    blocks = images.reshape(count, grid[0], height // grid[0], grid[1], width // grid[1])
+    return blocks.max((2, 4)) > CONTENT
 
 
 def figures(config: Any, variables: Variables, splits: Splits, directory: Path) -> None:
