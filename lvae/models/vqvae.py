@@ -117,7 +117,7 @@ class ResidualEncoder(nn.Module):
 
 
 class ResidualDecoder(nn.Module):
-    """The mirror image: (B, H/4, W/4, D) -> (B, H, W, 1), unbounded.
+    """The mirror image: (B, H/4, W/4, D) -> (B, H, W, 1), not below 0.
 
     Starts as the inverse cosine transform of each code alone; the network adds what codes around it
     tell, across the edges of blocks.
@@ -136,7 +136,8 @@ class ResidualDecoder(nn.Module):
             x = ResidualBlock()(x)
         x = nn.silu(nn.LayerNorm()(x))
         x = Conv(16, (3, 3), kernel_init=nn.initializers.zeros)(x)
-        return channels_to_blocks(plain + x, 4)
+        # SSIM sees grey values of 0.01 on black; rectified, black needs no exact cancellation
+        return nn.relu(channels_to_blocks(plain + x, 4))
 
 
 def _cosines(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
