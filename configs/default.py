@@ -31,8 +31,9 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     data.validation_recordings = 2
     data.test_recordings = 2
     data.simulation_seed = 0  # of the simulated recordings; config.seed leaves them alone
-    data.extra_recordings = 0  # simulated recordings mixed into the training split
-    data.extra_variety = 1.5  # how much wider than the real ones those are
+    data.extra_recordings = 80  # simulated recordings mixed into the training split
+    data.extra_length = 2  # frames of each: as many simulated frames as LASTEN has real ones
+    data.extra_variety = 1.0  # spread of their shapes over that of the real ones
 
     config.augmentation = augmentation = ml_collections.ConfigDict()
     augmentation.mirror = 0.5  # probability of left and right exchanged
@@ -84,10 +85,10 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     sampling.pair_frames = 10  # `interpolate`, `extrapolate`: pairs of frames of two recordings
     sampling.prior = "mixture"  # of the training codes; or normal: N(0, I)
     sampling.prior_components = 8  # of the mixture
-    sampling.prior_codes = 4000  # codes that the mixture is fitted to
-    sampling.prior_spread = 0.06  # of the linear maps that widen them
-    sampling.observation_noise = 0.9  # px; what the likelihood adds to a point, times the factor
-    sampling.visibility_noise = 0.7  # of the Bernoulli draw; 0: the more likely state
+    sampling.prior_codes = 3000  # codes that the mixture is fitted to
+    sampling.prior_spread = 0.045  # of the linear maps that widen them
+    sampling.observation_noise = 1.0  # px; what the likelihood adds to a point, times the factor
+    sampling.visibility_noise = 0.6  # of the Bernoulli draw; 0: the more likely state
     sampling.bilateral = False  # points are in order already; smoothing would blur the glottis
     sampling.corners = (0, 108, 54, 18)  # ids of the frames at the manifold's corners
 
@@ -97,6 +98,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     if arg == "smoke":
         data.training_recordings, data.validation_recordings, data.test_recordings = 2, 1, 0
         data.recording_length = 4
+        data.extra_recordings = 2
         model.latents, model.hidden = 12, 16
         loss.kl_warmup = 2
         training.steps, training.batch_size, training.steps_per_dispatch = 4, 4, 2

@@ -28,12 +28,15 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     data.test_recordings = 2
     data.simulation_seed = 0  # of the simulated recordings; config.seed leaves them alone
     data.extra_recordings = 0  # the reference has none
-    data.extra_variety = 1.0
+    data.extra_length = 0
+    data.extra_variety = 0.0
 
     config.model = model = ml_collections.ConfigDict()
     model.design = "notebook"  # 115,362 parameters
     model.latents = 8
-    model.coordinate_scale = 728.0  # px; wrong: frames are 768, points beyond 728 px cannot be coded
+    model.coordinate_scale = (
+        728.0  # px; wrong: frames are 768, points beyond 728 px cannot be coded
+    )
     model.epsilon_factor = 1.0  # of the sampling layer's noise in training
 
     config.loss = loss = ml_collections.ConfigDict()
@@ -64,7 +67,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     sampling.pair_frames = 10  # `interpolate`, `extrapolate`: pairs of frames of two recordings
     sampling.prior = "normal"  # N(0, I): the reference knows no other
     sampling.prior_components = 8  # used with prior = "mixture" only
-    sampling.prior_codes = 4000
+    sampling.prior_codes = 3000
     sampling.prior_spread = 0.0
     sampling.observation_noise = 0.0  # px; the reference adds none
     sampling.visibility_noise = 0.0  # visibility is not modelled: a point at the border is missing

@@ -62,9 +62,14 @@ def _draw_overlay(axis: Any, points, visible, decoded, decoded_visible) -> None:
     """True points as circles, decoded ones as dots, joined where they belong together."""
     both = visible & decoded_visible
     axis.plot(
-        *np.stack([points[both], decoded[both]]).transpose(2, 0, 1), "-", color="gray", linewidth=0.5
+        *np.stack([points[both], decoded[both]]).transpose(2, 0, 1),
+        "-",
+        color="gray",
+        linewidth=0.5,
     )
-    axis.plot(*points[visible].T, "o", mfc="none", markersize=2.5, markeredgewidth=0.5, label="true")
+    axis.plot(
+        *points[visible].T, "o", mfc="none", markersize=2.5, markeredgewidth=0.5, label="true"
+    )
     axis.plot(*decoded[decoded_visible].T, ".", color="tab:red", markersize=1.5, label="decoded")
     axis.invert_yaxis()
     axis.set_aspect("equal")

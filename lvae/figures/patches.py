@@ -26,12 +26,13 @@ def scatter(
     """
     figure = Figure(figsize=(6, 6), layout="constrained")
     axis = figure.subplots()
+    area = float(np.clip(6000 / max(len(places), 1), 4, 30))  # points squared: few are drawn large
     for kind, name in enumerate(names):
-        chosen = labels == kind
-        axis.scatter(*places[chosen].T, s=5, alpha=0.5, c=COLOURS[kind], label=name, linewidths=0)
+        shown = places[labels == kind].T
+        axis.scatter(*shown, s=area, alpha=0.6, c=COLOURS[kind], label=name, linewidths=0)
     axis.set_xlabel(f"{axes_names} 1")
     axis.set_ylabel(f"{axes_names} 2")
-    axis.legend(markerscale=3)
+    axis.legend()
     save(figure, path)
 
 

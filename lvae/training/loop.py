@@ -67,12 +67,14 @@ def train_and_evaluate(config: Any, workdir: Path, task: ModuleType) -> dict[str
         out_shardings=(jax.tree.map(lambda _: replicated, state_shapes), replicated),
     )
     order_key = stream(config.seed, "order")
-    step_key = devices.replicate(stream(config.seed, "step"), mesh)
+    # Made by a program on all devices: keys cannot be sent to those of other hosts.
+    step_key = jax.jit(lambda: stream(config.seed, "step"), out_shardings=replicated)()
 
     with Checkpoints(workdir, settings.keep_checkpoints) as checkpoints:
         if checkpoints.latest_step() is None:
             now = 0
-            state = jax.jit(initial, out_shardings=replicated)(stream(config.seed, "init"))
+            seeded = jax.jit(lambda: initial(stream(config.seed, "init")), out_shardings=replicated)
+            state = seeded()
         else:
             now, state = checkpoints.restore(abstract(state_shapes, replicated))
         data = devices.replicate(train, mesh)

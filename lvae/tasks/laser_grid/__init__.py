@@ -144,6 +144,7 @@ def _extra_recordings(settings: DataSettings) -> dict[str, np.ndarray]:
         train_recordings=settings.extra_recordings,
         validation_recordings=0,
         test_recordings=0,
+        recording_length=settings.extra_length,
         variety=settings.extra_variety,
     )
     seed = settings.simulation_seed + zlib.crc32(b"extra recordings")
@@ -156,14 +157,14 @@ def _simulator(settings: DataSettings, **changes: Any) -> SimulatorSettings:
             f"config.data.width={settings.width}, config.data.height={settings.height}: simulated "
             "frames are square; make them equal, or name recordings with config.data.path"
         )
+    shared = {
+        "recording_length": settings.recording_length,
+        "rows": settings.rows,
+        "columns": settings.columns,
+        "frame_size": settings.width,
+    }
     try:
-        return SimulatorSettings(
-            recording_length=settings.recording_length,
-            rows=settings.rows,
-            columns=settings.columns,
-            frame_size=settings.width,
-            **changes,
-        )
+        return SimulatorSettings(**(shared | changes))
     except ValueError as error:
         raise UserError(f"config.data: {error}") from error
 

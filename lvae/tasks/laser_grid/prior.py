@@ -2,8 +2,8 @@
 
 A VAE's aggregate posterior is never quite its prior: N(0, I) draws codes between and beyond those
 of real frames, whose grids are rougher and wilder than any recording. The mixture is fitted to the
-codes of training frames, each mixed part of the way with one of another recording and stretched a
-little, and covers what lies between and around the recordings.
+codes of training frames, each mixed with two others and stretched a little, and covers what lies
+between and around the recordings.
 """
 
 from typing import Any, NamedTuple
@@ -74,25 +74,20 @@ def draw_codes(mixture: Mixture, seed: int, indices: np.ndarray) -> np.ndarray:
 def varied_frames(
     splits: Splits, config: Any, settings: SamplingSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Training frames, each a random share of the way to a frame of another recording, stretched.
-
-    (points, visible); the visibility is that of the nearer frame.
-    """
+    """Real training frames, each a random share of the way to another frame, the result up to a third
+    of the way to another one, stretched a little; the others may be simulated. (points, visible); the
+    visibility is that of the nearer of the first two."""
     train = splits["train"]
     generator = np.random.default_rng(0)
-    recordings = np.unique(train["recording"])
-    count = settings.prior_codes
+    count, every = settings.prior_codes, len(train["real"])
     first = generator.choice(np.flatnonzero(train["real"]), count)
-    second = generator.choice(np.flatnonzero(train["real"]), count)
-    share = (
-        generator.uniform(0.0, 1.0, (count, 1, 1))
-        if len(recordings) > 1
-        else np.zeros((count, 1, 1))
-    )
-    mixed = train["filled"][first] + share[..., None] * (
-        train["filled"][second] - train["filled"][first]
-    )
-    visible = np.where(share > 0.5, train["visible"][second], train["visible"][first])
+    second, third = generator.integers(0, every, (2, count))
+    filled, seen = train["filled"], train["visible"]
+    # Mostly near one of the two: half-way between recordings the glottis' edges blur.
+    share = generator.beta(0.5, 0.5, (count, 1, 1))
+    mixed = filled[first] + share[..., None] * (filled[second] - filled[first])
+    mixed += generator.uniform(0.0, 0.3, (count, 1, 1, 1)) * (filled[third] - mixed)
+    visible = np.where(share > 0.5, seen[second], seen[first])
     center = mixed.mean(axis=(1, 2), keepdims=True)
     linear = np.eye(2) + settings.prior_spread * generator.standard_normal((count, 2, 2))
     points = np.einsum("nrcd,nde->nrce", mixed - center, linear) + center

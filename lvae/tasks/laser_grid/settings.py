@@ -21,6 +21,7 @@ class DataSettings:
     test_recordings: int
     simulation_seed: int
     extra_recordings: int
+    extra_length: int
     extra_variety: float
 
     def geometry(self) -> GridGeometry:
