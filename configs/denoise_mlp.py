@@ -43,6 +43,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     config.loss = loss = ml_collections.ConfigDict()
     loss.cross_entropy = 0.0
     loss.squared_error = 1.0  # weight of the mean over pixels
+    loss.log_error = 0.0  # weight of the mean over images of log squared error, PSNR's own
     loss.ssim = 0.0  # weight of 1 - SSIM
 
     config.training = training = ml_collections.ConfigDict()

@@ -3,6 +3,7 @@
 Images are (batch, height, width, 1) in [0, 1]; decoders give logits of the pixels, flat.
 """
 
+import math
 from collections.abc import Sequence
 
 import flax.linen as nn
@@ -12,6 +13,8 @@ from jaxtyping import Array, Float, Int, Key
 
 Images = Float[Array, "batch height width 1"]
 Flat = Float[Array, "batch pixels"]
+_DRAWS = 8  # of the concrete selection, a batch
+_SELECTOR_SCALE = 10.0
 _HE = nn.initializers.he_normal()
 
 
@@ -64,24 +67,31 @@ class ConcreteAutoencoder(nn.Module):
 
     def setup(self):
         self.selector = self.param(
-            "selector", nn.initializers.normal(0.01), (self.features, self.pixels)
+            "selector", nn.initializers.normal(0.001), (self.features, self.pixels)
         )
         self.decoder = [nn.Dense(width, kernel_init=_HE) for width in (*self.hidden, self.pixels)]
 
     def __call__(self, images: Images, key: Key[Array, ""], temperature: Array | float) -> Flat:
-        """Logits from one selection, drawn for the whole batch as in the authors' own code."""
-        flat = images.reshape(images.shape[0], -1)
-        noise = jax.random.gumbel(key, self.selector.shape)
-        weights = nn.softmax((self.selector + noise) / temperature, axis=-1)
-        return self.decode(flat @ weights.T)
+        """Logits from drawn selections; up to eight serve a batch, noise being the dearest part."""
+        batch = images.shape[0]
+        draws = math.gcd(batch, _DRAWS)
+        groups = images.reshape(draws, batch // draws, self.pixels)
+        noise = jax.random.gumbel(key, (draws, self.features, self.pixels))
+        weights = nn.softmax((self._preference()[None] + noise) / temperature, axis=-1)
+        values = jnp.einsum("dkp,dbp->dbk", weights, groups)
+        return self.decode(values.reshape(batch, self.features))
 
     def chosen(self) -> Int[Array, " features"]:
         """The pixel that each feature settled on."""
-        return jnp.argmax(self.selector, axis=1)
+        return jnp.argmax(self._preference(), axis=1)
 
     def certainty(self) -> Float[Array, " features"]:
         """The probability of each feature's pixel."""
-        return jnp.max(nn.softmax(self.selector, axis=1), axis=1)
+        return jnp.max(nn.softmax(self._preference(), axis=1), axis=1)
+
+    def _preference(self) -> Float[Array, "features pixels"]:
+        """Log weights: larger than the parameters, which one learning rate moves all alike."""
+        return _SELECTOR_SCALE * self.selector
 
     def decode(self, values: Float[Array, "batch features"]) -> Flat:
         """Logits of all pixels from the values of the selected ones."""

@@ -55,7 +55,8 @@ class HourglassDenoiser(nn.Module):
     def __call__(self, images: Images) -> Images:
         height, width = images.shape[1:3]
         even = jnp.pad(images, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        detail = nn.relu(Conv(self.channels, 3, kernel_init=_HE)(_unshuffled(_evidence(even))))
+        evidence = _unshuffled(_evidence(even))
+        detail = nn.relu(Conv(self.channels, 3, kernel_init=_HE)(evidence))
         rows, columns = detail.shape[1:3]
 
         whole = nn.relu(Conv(16, 3, strides=2, kernel_init=_HE)(detail))
@@ -69,7 +70,7 @@ class HourglassDenoiser(nn.Module):
         whole = nn.relu(nn.Dense(rows * columns * 8)(nn.relu(whole)))
         whole = whole.reshape(-1, rows, columns, 8)
 
-        features = jnp.concatenate([detail, whole], axis=-1)
+        features = jnp.concatenate([evidence, detail, whole], axis=-1)
         features = Conv(self.channels, 3, kernel_init=_HE)(features)
         features = _ResidualBlock(self.channels)(features)
         return _shuffled(Conv(4, 3)(nn.relu(features)))[:, :height, :width]

@@ -8,18 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from lvae.keys import stream
-from lvae.metrics.images import psnr, ssim
 from lvae.tasks.autoencoder.losses import jacobian_norms, module, normal_divergence
 from lvae.tasks.autoencoder.settings import Settings
 from lvae.tasks.denoiser.corruption import corrupt_batch
+from lvae.tasks.denoiser.measures import scores, to_images
 from lvae.tasks.interface import Splits, Variables
 
 ACTIVE = 0.5  # a unit of a code counts as active above
-
-
-def to_images(levels: np.ndarray) -> np.ndarray:
-    """uint8 (N, height, width) as float32 (N, height, width, 1) in [0, 1]."""
-    return levels[..., None].astype(np.float32) / 255.0
 
 
 def noisy_images(settings: Settings, seed: int, images: np.ndarray) -> np.ndarray:
@@ -44,12 +39,9 @@ def measures(
     """Numbers about the design on `images`; the linear maps are fitted to `splits["train"]`."""
     noisy = noisy_images(settings, seed, images)
     cleaned = reconstruct(settings, variables, noisy)
-    result: dict[str, Any] = {
-        name: float(np.mean(value)) for name, value in _scores(cleaned, images).items()
-    }
+    result: dict[str, Any] = dict(scores(cleaned, images))
     if settings.corruption.noises:
-        noisy_scores = _scores(noisy, images).items()
-        result |= {f"noisy_{name}": float(np.mean(value)) for name, value in noisy_scores}
+        result |= {f"noisy_{name}": value for name, value in scores(noisy, images).items()}
     design = settings.model.design
     if design in ("sparse", "contractive"):
         result |= _code_measures(settings, variables, images)
@@ -146,12 +138,3 @@ def _moments(settings: Settings, variables: Any, images: Any) -> Any:
 def _norms(settings: Settings, variables: Any, images: Any) -> Any:
     flat = jnp.asarray(images).reshape(len(images), -1)
     return jacobian_norms(module(settings, flat.shape[1]), {"params": variables["params"]}, flat)
-
-
-@jax.jit
-def _scores(cleaned: Any, clean: Any) -> Any:
-    return {
-        "psnr": psnr(cleaned, clean),
-        "ssim": ssim(cleaned, clean),
-        "mse": jnp.mean((cleaned - clean) ** 2, axis=(1, 2, 3)),
-    }

@@ -22,6 +22,8 @@ from lvae.tasks.denoiser.modes import MODES
 from lvae.tasks.denoiser.settings import read
 from lvae.tasks.interface import Splits, Variables
 
+_SMALLEST_ERROR = 1e-4  # 40 dB: an image that good needs no more push
+
 __all__ = ["MODES", "evaluate", "figures", "init", "load_data", "make_loss"]
 
 
@@ -72,6 +74,9 @@ def make_loss(config: Any, splits: Splits):
         }
         total = weights.cross_entropy * jnp.mean(parts["cross_entropy"])
         total = total + weights.squared_error * jnp.mean(parts["squared_error"])
+        if weights.log_error:
+            log_error = jnp.log(parts["squared_error"] + _SMALLEST_ERROR)
+            total = total + weights.log_error * jnp.mean(log_error)
         if weights.ssim:
             parts["ssim"] = ssim(cleaned, clean)
             total = total + weights.ssim * jnp.mean(1.0 - parts["ssim"])

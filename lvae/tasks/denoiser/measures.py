@@ -18,6 +18,7 @@ from lvae.tasks.denoiser.settings import Settings
 from lvae.tasks.interface import Splits
 
 Row = dict[str, Any]
+MOST_DECIBELS = 100.0  # infinity has no mean
 
 
 def to_images(levels: np.ndarray) -> np.ndarray:
@@ -32,7 +33,7 @@ def corrupted(seed: int, stream_name: str, images: np.ndarray, level: Corruption
 
 
 def scores(cleaned: np.ndarray, clean: np.ndarray) -> dict[str, float]:
-    """Means over the images: psnr (dB), ssim, mse."""
+    """Means over the images: psnr (dB; at most 100, which equal images count), ssim, mse."""
     return {name: float(np.mean(values)) for name, values in _scores(cleaned, clean).items()}
 
 
@@ -75,8 +76,11 @@ def classical_rows(settings: Settings, seed: int, tuning: np.ndarray, images: np
         for method in classical.GRIDS:
             parameters = classical.tune(method, noisy_tuning, tuning, by_name)
             found: dict[str, Any] = {}
+            cleaned = classical.denoise(method, noisy, parameters["psnr"])
             for name, score in by_name.items():
-                found[name] = score(classical.denoise(method, noisy, parameters[name]), images)
+                if parameters[name] != parameters["psnr"]:
+                    cleaned = classical.denoise(method, noisy, parameters[name])
+                found[name] = score(cleaned, images)
                 found[f"{name}_parameters"] = parameters[name]
             methods[method] = found
         rows.append(methods)
@@ -143,7 +147,7 @@ def _score(cleaned: np.ndarray, clean: np.ndarray, name: str) -> float:
 @jax.jit
 def _scores(cleaned: Any, clean: Any) -> Any:
     return {
-        "psnr": psnr(cleaned, clean),
+        "psnr": jnp.minimum(psnr(cleaned, clean), MOST_DECIBELS),
         "ssim": ssim(cleaned, clean),
         "mse": jnp.mean((cleaned - clean) ** 2, axis=(1, 2, 3)),
     }

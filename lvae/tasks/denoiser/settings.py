@@ -87,11 +87,14 @@ class LossSettings:
 
     cross_entropy: float
     squared_error: float
+    log_error: float
     ssim: float
 
     def __post_init__(self):
-        if self.cross_entropy + self.squared_error + self.ssim <= 0.0:
-            raise ValueError("cross_entropy, squared_error and ssim: one weight must be above 0")
+        if max(self.cross_entropy, self.squared_error, self.log_error, self.ssim) <= 0.0:
+            raise ValueError(
+                "cross_entropy, squared_error, log_error and ssim: one weight must be above 0"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
