@@ -55,10 +55,10 @@ def median(measured: Sequence[float]) -> float:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """A Markdown table; columns are the keys of the first row, numbers to four significant digits."""
+    """A Markdown table; columns are the keys of the rows, numbers to four digits."""
     if not rows:
         return ""
-    columns = list(rows[0])
+    columns = list(dict.fromkeys(name for row in rows for name in row))
     cells = [[_cell(row.get(column, "")) for column in columns] for row in rows]
     widths = [
         max(len(column), *(len(line[index]) for line in cells))

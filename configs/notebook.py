@@ -1,4 +1,4 @@
-"""The published reference method, number for number, to compare with; configs/default.py does better.
+"""The published reference method, number for number; configs/default.py does better.
 
     python train.py --config=configs/notebook.py --config.data.path=DIR
     python sample.py --workdir=runs/notebook --mode=noise

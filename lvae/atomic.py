@@ -10,7 +10,8 @@ from lvae.errors import UserError
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; renames it over `path` if the block succeeds, removes it otherwise.
+    """Yields a temporary path beside `path`; renames it over `path` if the block succeeds, and
+    removes it otherwise.
 
     The temporary name begins with a dot and keeps the suffix, so that writers that look at the
     suffix (Pillow, NumPy, nibabel) work and globs for `*.json` or `*.png` never see it.
@@ -23,7 +24,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         reason = error.strerror or str(error)

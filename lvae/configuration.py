@@ -1,4 +1,4 @@
-"""Config files on one side, frozen dataclasses on the other: a typo is an error that names the field."""
+"""Config files on one side, frozen dataclasses on the other: a typo is an error with its name."""
 
 import dataclasses
 import json
@@ -59,9 +59,7 @@ def _converted(value: Any, expected: Any, name: str) -> Any:
     if kind in (int, float, bool, str) and (
         not isinstance(value, kind) or (kind is int and isinstance(value, bool))
     ):
-        raise UserError(
-            f"{name}: {value!r} is a {type(value).__name__}; expected {kind.__name__}"
-        )
+        raise UserError(f"{name}: {value!r} is a {type(value).__name__}; expected {kind.__name__}")
     return value
 
 

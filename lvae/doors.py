@@ -25,13 +25,13 @@ def define_device_flag() -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Parses the flags, runs `main`, exits: 0, 2 after a mistake of the user's, 130 after Ctrl-C."""
+    """Parses the flags, runs `main`, exits: 0, 2 after a user's mistake, 130 after Ctrl-C."""
 
     def guarded(arguments: list[str]) -> None:
         try:
             if len(arguments) > 1:
                 raise UserError(
-                    f"{arguments[1]}: not understood; every option is written --name=value, see --help"
+                    f"{arguments[1]}: not understood; options are written --name=value, see --help"
                 )
             logging.set_verbosity(logging.WARNING)  # JAX tells which backends it did not find
             _prepare_jax()

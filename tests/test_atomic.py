@@ -21,7 +21,7 @@ def test_interrupted_write_leaves_the_old_file(tmp_path):
 
 def test_full_disk_is_one_line_that_names_the_file(tmp_path):
     path = tmp_path / "deep" / "a.png"
-    with pytest.raises(UserError, match="a.png: cannot be written .No space left") as error:  # noqa: SIM117
+    with pytest.raises(UserError, match=r"a.png: cannot be written .No space left") as error:  # noqa: SIM117
         with atomic.replacing(path):
             raise OSError(errno.ENOSPC, "No space left on device")
     assert "\n" not in str(error.value)

@@ -30,7 +30,7 @@ def run(request, tmp_path_factory) -> Run:
 
 @pytest.fixture(scope="module")
 def frames(run):
-    return tasks.find("laser_grid").load_data(run.config)["train"]
+    return measures.real_frames(tasks.find("laser_grid").load_data(run.config))
 
 
 def draw(run: Run, mode: str, out: Path, **options) -> dict[int, dict]:

@@ -25,8 +25,9 @@ def test_input_is_scaled_and_ringed_with_missing_points_at_zero():
 
 def test_loss_is_the_references():
     generator = np.random.default_rng(0)
-    logits, mean, log_variance = generator.normal(size=(2, 20, 20, 2)), *generator.normal(
-        size=(2, 2, 8)
+    logits, mean, log_variance = (
+        generator.normal(size=(2, 20, 20, 2)),
+        *generator.normal(size=(2, 2, 8)),
     )
     targets = generator.uniform(size=(2, 20, 20, 2))
     output = 1 / (1 + np.exp(-logits))
@@ -57,7 +58,5 @@ def test_a_point_decoded_at_the_border_is_missing():
     variables = {"params": params, "buffers": {}}
     points, logits = notebook.decode(config, variables, jnp.zeros((1, 8)))
     assert points.shape == (1, 18, 18, 2)
-    np.testing.assert_array_equal(
-        np.asarray(logits) > 0, np.all(np.asarray(points) > 5.0, axis=-1)
-    )
+    np.testing.assert_array_equal(np.asarray(logits) > 0, np.all(np.asarray(points) > 5.0, axis=-1))
     assert drawing.design_of(config) is notebook

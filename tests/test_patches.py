@@ -32,6 +32,7 @@ KEYS = (
 def small(**changes):
     config = get_config("smoke")
     config.data.size = 8
+    config.loss.labels, config.loss.label_weight = 0, 0.0
     config.model.latents = 3
     config.model.hidden = 6
     config.sampling.stride = 3
@@ -136,7 +137,7 @@ def test_free_bits_switch_the_divergence_off_below_them():
     batch = {name: jnp.asarray(values) for name, values in splits["train"].items()}
     totals = []
     for free in (0.0, 1000.0):
-        config = small(loss__free_bits=free)
+        config = small(loss__free_bits=free, loss__kl_weight=1.0)
         params = variables_of(config, splits)["params"]
         total, (parts, _) = task.make_loss(config, splits)(params, {}, batch, jax.random.key(3), 0)
         totals.append(float(total))

@@ -156,3 +156,14 @@ def test_reference_layers_have_the_parameters_of_the_description():
     expected = {"first": 49 * 128 * 128 + 128, "last": 128 * 128 + 128}
     expected |= {f"layers_{index}": block for index in range(4)}
     assert found == expected
+
+
+def test_the_table_of_places_holds_the_smoothed_shares():
+    codes = np.random.default_rng(0).integers(0, 4, (6, 7, 8))
+    codes[:, 3, 2] = 1
+    logits = np.asarray(pixelcnn.place_logits(jnp.asarray(codes), 4))[0]
+    np.testing.assert_allclose(np.exp(logits).sum(-1), 1, rtol=1e-5)
+    near = np.bincount(codes[:, 1:6, 0:5].ravel(), minlength=4) / (6 * 25)
+    everywhere = (np.bincount(codes.ravel(), minlength=4) + 1) / (codes.size + 4)
+    expected = (np.array([0, 6, 0, 0]) + 10 * near + 10 * everywhere) / 26
+    np.testing.assert_allclose(np.exp(logits[3, 2]), expected, rtol=1e-5)

@@ -163,7 +163,7 @@ def test_resume_is_bit_identical(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     loop.train_and_evaluate(config, whole, task)
     # A run that stops at step 7 with NaN leaves the checkpoint of step 6, as a kill would.
-    with pytest.raises(UserError, match="step 8 .*step 6 is kept"):
+    with pytest.raises(UserError, match=r"step 8 .*step 6 is kept"):
         loop.train_and_evaluate(config, cut, make_toy_task(spoiled_from=7))
     with (cut / records.METRICS).open("a") as file:
         file.write('{"step": 9, "kind": "tr')  # a line that the kill cut short

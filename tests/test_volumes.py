@@ -128,5 +128,5 @@ def test_the_template_without_nilearn_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "nilearn", None)
     with pytest.raises(UserError, match=r"pip install 'lvae\[brain\]'"):
         volumes.template(4)
-    with pytest.raises(UserError, match="0.5 mm: expected"):
+    with pytest.raises(UserError, match=r"0\.5 mm: expected"):
         volumes.template(0.5)
