@@ -23,7 +23,7 @@ from lvae.training.state import inference_variables, init_state, make_dispatch, 
 
 COLUMNS = ("knn_auroc", "probe_auroc", "silhouette", "anomaly_auroc")
 BASELINES = ("pca_knn_auroc", "pca_probe_auroc", "pca_silhouette", "pca_anomaly_auroc")
-FEW = {"loss.labels": 50, "loss.label_weight": 300.0}
+FEW = {"loss.labels": 100, "loss.label_weight": 1000.0}
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "digits": {
         "reference: 2 latents, normal": {},
@@ -46,7 +46,12 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "16 latents, divergence x 0.3": {"model.latents": 16, "loss.kl_weight": 0.3},
         "16 latents, free bits": {"model.latents": 16, "loss.free_bits": 20.0},
         "16 latents, mixture of 10": {"model.latents": 16, "model.components": 10},
-        "16 latents, 50 labels of each kind": {"model.latents": 16, **FEW},
+        "16 latents, 100 labels of each kind": {"model.latents": 16, **FEW},
+        "16 latents, 100 labels, divergence x 0.3": {
+            "model.latents": 16,
+            "loss.kl_weight": 0.3,
+            **FEW,
+        },
         "32 latents": {"model.latents": 32},
     },
 }

@@ -47,7 +47,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     data.slice_mm = 5.0  # mm between slices that are cut into patches; neighbours are alike
     data.head_share = 0.25  # of a patch that must be head; emptier ones are dropped
     data.lesion_share = 0.0  # label 1 where more than this share is lesion; 0: any voxel
-    data.median = 0.25  # where a power law puts the head's median: a lesion moves it less than
+    data.median = 0.2  # where a power law puts the head's median: a lesion moves it less than
     # the upper percentile, so that healthy tissue is equally dark in every case; 0: off
 
     config.model = model = ml_collections.ConfigDict()
@@ -58,17 +58,17 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     model.components = 0  # of the Gaussian-mixture prior; 0: standard normal
 
     config.loss = loss = ml_collections.ConfigDict()
-    loss.kl_weight = 1.0  # of the divergence, against cross-entropy summed over pixels
+    loss.kl_weight = 0.3  # of the divergence, against cross-entropy summed over pixels
     loss.healthy_kl_weight = 1.0  # the same in the healthy-only model
     loss.free_bits = 0.0  # nats a patch under which the batch's mean divergence costs nothing
-    loss.labels = 0  # labelled training patches of each kind; 0: none, nothing is supervised
-    loss.label_weight = 0.0  # nats of label against nats of pixels
+    loss.labels = 100  # labelled training patches of each kind, of some 9,000; 0: no supervision
+    loss.label_weight = 1000.0  # nats of label against nats of pixels: there are 784 pixels
     loss.label_shift = 3  # px; labelled patches are moved by up to this
     loss.label_mirror = True  # labelled patches are mirrored left-right; wrong for digits
     loss.label_gain = 0.1  # sigma of the log of the power that brightens labelled patches
 
     config.training = training = ml_collections.ConfigDict()
-    training.steps = 4000  # optimiser steps, some 45 epochs
+    training.steps = 1500  # optimiser steps, some 20 epochs
     training.epochs = 0  # passes over the training split; 0: steps decide
     training.batch_size = 128
     training.steps_per_dispatch = 100  # matrix products: many steps in one call
@@ -81,8 +81,8 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     training.gradient_clip = 0.0  # off
     training.ema_decay = 0.0  # off
     training.log_every = 100  # steps
-    training.evaluate_every = 2000  # steps
-    training.checkpoint_every = 2000  # steps
+    training.evaluate_every = 500  # steps
+    training.checkpoint_every = 500  # steps
     training.keep_checkpoints = 1
 
     config.evaluation = evaluation = ml_collections.ConfigDict()
@@ -102,9 +102,12 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
         data.source = "digits"
         data.validation_share = 0.1
         model.latents = 2  # two digits, one plane
+        loss.kl_weight = 1.0
+        loss.labels = 10  # of 650 each
+        loss.label_weight = 100.0
         loss.label_mirror = False
         loss.label_shift = 2
-        training.steps = 6000
+        training.steps = 1000  # 100 epochs of 1,300 digits
         evaluation.anomaly_score = "reconstruction"  # a 9 differs from every 7 in its strokes
         evaluation.bright_only = False
     if arg in ("isles_reference", "digits_reference"):
@@ -115,8 +118,9 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
         loss.label_weight = 0.0
     if arg in ("isles_conv", "digits_conv"):
         model.design = "conv"
-        training.steps = 2000  # a step costs four times the dense one
+        training.steps = 500  # a step costs several times the dense one
     if arg in ("smoke", "smoke_digits"):
+        loss.labels = 5
         data.cases = 4
         data.slice_mm = 20.0
         model.latents = 2  # no t-SNE, which takes longer than the rest
