@@ -8,7 +8,8 @@ _RIDGE = 0.3  # points' worth of pull towards zero coefficients, so that borders
 
 
 def fill_missing(
-    points: Float[np.ndarray, "frames rows columns 2"], visible: Bool[np.ndarray, "frames rows columns"]
+    points: Float[np.ndarray, "frames rows columns 2"],
+    visible: Bool[np.ndarray, "frames rows columns"],
 ) -> Float[np.ndarray, "frames rows columns 2"]:
     """Visible points as they are, missing ones on a polynomial surface through the visible ones."""
     frames, rows, columns = visible.shape

@@ -28,9 +28,7 @@ def aligned_distances(
         difference = (first[part, None] - second[None]) * both[..., None]
         mean = difference.sum(axis=2) / np.maximum(count, 1)[..., None]
         length = np.sqrt(np.sum((difference - mean[:, :, None]) ** 2, axis=-1)) * both
-        distances[part] = np.where(
-            count > 0, length.sum(axis=2) / np.maximum(count, 1), np.inf
-        )
+        distances[part] = np.where(count > 0, length.sum(axis=2) / np.maximum(count, 1), np.inf)
     return distances
 
 
@@ -62,14 +60,17 @@ def novelty(distances: Float[np.ndarray, "samples training"]) -> float:
 
 
 def coverage_ratio(
-    to_samples: Float[np.ndarray, "held_out samples"], to_training: Float[np.ndarray, "held_out training"]
+    to_samples: Float[np.ndarray, "held_out samples"],
+    to_training: Float[np.ndarray, "held_out training"],
 ) -> float:
     """Median distance of a held-out frame to the nearest sample, over that to the nearest training
     frame: below 1, the samples reach where training did not."""
     return float(np.median(to_samples.min(axis=1)) / np.median(to_training.min(axis=1)))
 
 
-def features(filled: Float[np.ndarray, "grids rows columns 2"]) -> Float[np.ndarray, "grids numbers"]:
+def features(
+    filled: Float[np.ndarray, "grids rows columns 2"],
+) -> Float[np.ndarray, "grids numbers"]:
     """Grids as vectors, translation removed, whose Euclidean distance is the root mean square
     distance of their points, px; every point needs a place."""
     centred = filled - filled.mean(axis=(1, 2), keepdims=True)
