@@ -30,7 +30,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.model.kernel = 5  # edge of the first layer, masked 'A'; each block sees one code further
     config.model.blocks = "GGGG"  # R: reference block, G: gated 3 x 3, A: attention
     config.model.heads = 4  # of the attention
-    config.model.places = True  # a learned vector a position: anatomy has its places
+    config.model.places = True  # learned vectors and logits a position, from training counts
     config.model.dropout = 0.1  # of features, while training
 
     config.loss = ConfigDict()

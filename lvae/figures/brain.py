@@ -13,7 +13,7 @@ REFERENCE_SSIM = 0.7039  # of the reference model on held-out OASIS slices, 30 e
 
 
 def reconstructions(
-    path: Path, images: np.ndarray, decoded: np.ndarray, codes: np.ndarray, size: int
+    path: Path, images: np.ndarray, decoded: np.ndarray, shades: np.ndarray
 ) -> None:
     """Slices, what the decoder makes of their codes, the error, the code maps.
 
@@ -21,11 +21,10 @@ def reconstructions(
       path: of the PNG.
       images: uint8 (N, H, W).
       decoded: (N, H, W) in [0, 1].
-      codes: (N, rows, columns).
-      size: number of codes there are.
+      shades: code maps as grey values in [0, 1], (N, rows, columns).
     """
     original = images / 255.0
-    rows = [list(original), list(decoded), list(4 * np.abs(decoded - original)), list(codes / size)]
+    rows = [list(original), list(decoded), list(4 * np.abs(decoded - original)), list(shades)]
     image_rows(path, rows, ["slice", "reconstruction", "error x 4", "codes"], limits=(0, 1))
 
 
@@ -34,11 +33,10 @@ def generated(
     images: np.ndarray,
     decoded: np.ndarray,
     samples: np.ndarray,
-    codes: np.ndarray,
-    size: int,
+    shades: np.ndarray,
 ) -> None:
     """Samples under decoded real codes: a bad prior and a bad decoder can be told apart."""
-    rows = [list(images / 255.0), list(decoded), list(samples), list(codes / size)]
+    rows = [list(images / 255.0), list(decoded), list(samples), list(shades)]
     labels = ["held-out slice", "its codes decoded", "sample", "sampled codes"]
     image_rows(path, rows, labels, limits=(0, 1))
 

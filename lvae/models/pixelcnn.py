@@ -188,7 +188,9 @@ class PixelCNN(nn.Module):
     vectors that stand for codes; 0: one-hot. kernel: of the first layer, masked 'A'. blocks: one
     letter a
     block: R reference, G gated, A attention. heads: of attention. places: adds a learned vector a
-    position, so that where in the head a code lies tells what it may be. dropout: of the features
+    position to the features and a learned table of logits to the output: where in the head a code
+    lies tells what it may be. Filled with `place_logits`, the table is where learning starts; the
+    network itself starts at zero. dropout: of the features
     before the blocks, while training.
     """
 
@@ -211,11 +213,14 @@ class PixelCNN(nn.Module):
         if self.places:
             shape = (1, *self.grid, self.features)
             self.place = self.param("place", nn.initializers.normal(0.5), shape)
+            shape = (1, *self.grid, self.size)
+            self.table = self.param("table", nn.initializers.zeros, shape)
         self.layers = [self._block(letter) for letter in self.blocks]
         if self.places:
             self.normalise = nn.LayerNorm()
         self.drop = nn.Dropout(self.dropout)
-        self.last = nn.Dense(self.size)
+        start = nn.initializers.zeros if self.places else nn.initializers.lecun_normal()
+        self.last = nn.Dense(self.size, kernel_init=start)
 
     def _block(self, letter: str) -> nn.Module:
         if letter == "R":
@@ -241,7 +246,9 @@ class PixelCNN(nn.Module):
         x = self.drop(x, deterministic=not training)
         for layer in self.layers:
             x = layer(x)
-        return self.last(nn.silu(self.normalise(x)) if self.places else x)
+        if self.places:
+            return self.last(nn.silu(self.normalise(x))) + self.table
+        return self.last(x)
 
     def start(self, batch: int) -> Any:
         """Caches of an empty map."""
@@ -261,12 +268,34 @@ class PixelCNN(nn.Module):
         for layer, cache in zip(self.layers, rest):
             cache, x = layer.step(cache, x, position)
             after.append(cache)
-        return (seen, after), self.last(nn.silu(self.normalise(x)) if self.places else x)
+        if not self.places:
+            return (seen, after), self.last(x)
+        place = (0, position[0], position[1], 0)
+        here = jax.lax.dynamic_slice(self.table, place, (1, 1, 1, self.size))[:, 0, 0]
+        return (seen, after), self.last(nn.silu(self.normalise(x))) + here
 
     def put(self, caches: Any, codes: Int[Array, " batch"], position: Position) -> Any:
         """Tells the caches which codes were drawn at a position."""
         seen, rest = caches
         return self.first.put(seen, self.vectors(codes), position), rest
+
+
+def place_logits(
+    codes: Int[Array, "batch rows columns"], size: int
+) -> Float[Array, "1 rows columns k"]:
+    """ln of the shares of the codes at every place of some maps.
+
+    A place's own counts are smoothed by 20 pseudo-counts: half of them as in the 5 x 5 places
+    around it, half as everywhere.
+    """
+    counts = jnp.sum(jax.nn.one_hot(codes, size), 0)
+    window = (5, 5, 1)
+    near = jax.lax.reduce_window(counts, 0.0, jax.lax.add, window, (1, 1, 1), "SAME")
+    near = near / jnp.sum(near, -1, keepdims=True)
+    everywhere = jnp.sum(counts, (0, 1)) + 1.0
+    everywhere = (everywhere / jnp.sum(everywhere)).reshape(1, 1, -1)
+    shares = (counts + 10.0 * near + 10.0 * everywhere) / (codes.shape[0] + 20.0)
+    return jnp.log(shares)[None]
 
 
 def log_likelihood(

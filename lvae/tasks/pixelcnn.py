@@ -23,6 +23,7 @@ from lvae.tasks._export import Export
 from lvae.tasks.interface import Run, SamplingOptions, Splits, Variables
 
 SAMPLE_BATCH = 32  # maps drawn at once
+TABLE_SLICES = 256  # training slices whose codes the prior's table of places starts from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,12 +175,23 @@ def network_of(config: Any) -> pixelcnn.PixelCNN:
 
 
 def init(config: Any, splits: Splits, key: Array) -> Variables:
-    """{"params": network, "buffers": which VQ-VAE the codes are of}."""
-    del splits
+    """{"params": network, "buffers": which VQ-VAE the codes are of}.
+
+    A network with places starts at the shares of the codes of training slices at every place.
+    """
     network = network_of(config)
     blank = jnp.zeros((1, *network.grid), jnp.int32)
     mark = jnp.asarray(np.uint32(fingerprint(vqvae_run(config)[1])))
-    return {"params": network.init(key, blank)["params"], "buffers": {"fingerprint": mark}}
+    params = network.init(key, blank)["params"]
+    if network.places:
+        codec = codec_of(config)
+        some = vqvae.spread_out(splits["train"]["image"], TABLE_SLICES)
+        codes = [
+            codec.codes_of(jnp.asarray(some[first : first + SAMPLE_BATCH]))
+            for first in range(0, len(some), SAMPLE_BATCH)
+        ]
+        params = dict(params, table=pixelcnn.place_logits(jnp.concatenate(codes), network.size))
+    return {"params": params, "buffers": {"fingerprint": mark}}
 
 
 def make_loss(config: Any, splits: Splits) -> Any:
@@ -419,8 +431,7 @@ def figures(config: Any, variables: Variables, splits: Splits, directory: Path) 
         real,
         codec.decode(codes),
         codec.decode(drawn),
-        drawn,
-        codec.model.codes,
+        codec.shades(drawn),
     )
     surprise = surprises(network_of(config), variables, codes, settings.batch_size)
     pictures.anomalies(directory / "anomaly.png", real, surprise)

@@ -250,6 +250,14 @@ class Codec:
         decoder = functools.partial(_images, self._network, self._params, self._vectors)
         return in_batches(decoder, codes, self.batch_size)
 
+    def shades(self, codes: np.ndarray) -> np.ndarray:
+        """Code maps as grey values in [0, 1]: like codes alike, by rank on their first principal
+        axis."""
+        centred = np.asarray(self._vectors) - np.asarray(self._vectors).mean(0)
+        axis = np.linalg.svd(centred, full_matrices=False)[2][0]
+        along = centred @ axis * np.sign(axis[np.argmax(np.abs(axis))])
+        return (np.argsort(np.argsort(along)) / (len(along) - 1))[codes]
+
     def features(self, images: np.ndarray) -> np.ndarray:
         """One vector an image: encoder features averaged over a 4 x 4 grid of regions."""
         pooled = functools.partial(_pooled, self._network, self.model, self._params)
@@ -375,7 +383,7 @@ def figures(config: Any, variables: Variables, splits: Splits, directory: Path) 
     chosen = spread_out(splits["validation"]["image"], 6)
     codes = codec.encode(chosen)
     pictures.reconstructions(
-        directory / "reconstructions.png", chosen, codec.decode(codes), codes, codec.model.codes
+        directory / "reconstructions.png", chosen, codec.decode(codes), codec.shades(codes)
     )
     steps = len(splits["train"]["image"]) / int(config.training.batch_size)
     pictures.histories(directory, directory.parent / "metrics.jsonl", steps)
