@@ -1,7 +1,6 @@
 """What a denoiser is worth: PSNR and SSIM beside the tuned classical filters, digits read again."""
 
 import functools
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -126,14 +125,10 @@ def means(rows: Sequence[Row]) -> Row:
 
 
 def digit_reader(images: np.ndarray, labels: np.ndarray) -> Any:
-    """A linear classifier trained on clean images."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
+    """A linear classifier trained on clean images: least squares, closed form."""
+    from sklearn.linear_model import RidgeClassifier
 
-    reader = LogisticRegression(C=0.05, tol=1e-2, max_iter=200)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # as good a reader as any
-        return reader.fit(images.reshape(len(images), -1), labels)
+    return RidgeClassifier().fit(images.reshape(len(images), -1), labels)
 
 
 def _accuracy(reader: Any, images: np.ndarray, labels: np.ndarray) -> float:
