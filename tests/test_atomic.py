@@ -11,7 +11,7 @@ from lvae.errors import UserError
 def test_interrupted_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.json"
     atomic.write_text(path, "old")
-    with pytest.raises(KeyboardInterrupt), atomic.replacing(path) as temporary:
+    with pytest.raises(KeyboardInterrupt), atomic.replacing(path) as temporary:  # noqa: PT012
         temporary.write_text("half")
         assert temporary.suffix == ".json"
         raise KeyboardInterrupt

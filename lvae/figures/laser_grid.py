@@ -22,7 +22,7 @@ def write_reconstructions(
     visible: np.ndarray,
     decoded: np.ndarray,
     decoded_visible: np.ndarray,
-    ids: Sequence[int],
+    ids: np.ndarray,
     size: tuple[int, int],
 ) -> None:
     """One column a frame: true and decoded points over each other, then both moving images, then
@@ -206,7 +206,9 @@ for (let dimension = 0; dimension < data.latents; dimension++) {
   const slider = document.createElement("input"), shown = document.createElement("output");
   name.textContent = `latent ${dimension}`; shown.textContent = "0";
   Object.assign(slider, { type: "range", min: -2, max: 2, step: 0.05, value: 0 });
-  slider.addEventListener("input", () => { values[dimension] = +slider.value; shown.textContent = slider.value; draw(); });
+  slider.addEventListener("input", () => {
+    values[dimension] = +slider.value; shown.textContent = slider.value; draw();
+  });
   label.append(name, slider, shown); sliders.append(label);
 }
 document.getElementById("reset").addEventListener("click", () => {

@@ -30,8 +30,8 @@ class SamplingOptions:
     mode: the mode's name. out: where files go. seed: of everything random in the call.
     num_samples: how many in all, or None for the mode's own default. factor: multiplies the
     noise of the sampling layer. data: the input, or None for the run's training split. postprocess:
-    whether decoded grids are smoothed and cleaned. format: files, webdataset or parquet. shard: (index, count), the part of
-    the samples that this process draws.
+    whether decoded grids are smoothed and cleaned. format: files, webdataset or parquet. shard:
+    (index, count), the part of the samples that this process draws.
     """
 
     mode: str

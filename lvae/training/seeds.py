@@ -52,7 +52,7 @@ def train_seeds(
             _record(configs[seed], folders[seed], settings, state, rows[number], splits, task)
     else:
         print(f"{workdir}: these runs are complete; nothing to do", file=sys.stderr)
-    return [records.read_summary(folders[seed])["evaluation"] for seed in seeds]
+    return [(records.read_summary(folders[seed]) or {})["evaluation"] for seed in seeds]
 
 
 def _trained(config: Any, seeds: Sequence[int], settings: Any, splits: Any, task: ModuleType):

@@ -38,13 +38,13 @@ class Source(NamedTuple):
 class Plan(NamedTuple):
     """What a mode draws.
 
-    codes: a function from sample indices to (codes, provenance of each). count: samples in all.
+    codes: a function from sample indices to (codes, provenance of each). total: samples in all.
     noise: factor of the likelihood's noise. ids: of the samples, or None to count up from FIRST_ID.
     seen: points that must be kept, by sample, or None.
     """
 
     codes: Callable[[np.ndarray], tuple[np.ndarray, list[dict[str, Any]]]]
-    count: int
+    total: int
     noise: float
     ids: np.ndarray | None = None
     seen: np.ndarray | None = None
@@ -214,12 +214,12 @@ def _write(run: Run, options: SamplingOptions, plan: Plan) -> None:
             visible = drawable(points, visible, size)
         return Drawn(points.astype(np.float32), visible, provenance)
 
-    with Progress(0, plan.count) as progress:
+    with Progress(0, plan.total) as progress:
         summary = write_data_set(
             options.out,
             draw,
-            _request(run, options, plan.count),
-            ids=FIRST_ID + np.arange(plan.count) if plan.ids is None else plan.ids[: plan.count],
+            _request(run, options, plan.total),
+            ids=FIRST_ID + np.arange(plan.total) if plan.ids is None else plan.ids[: plan.total],
             size=size,
             format=options.format,
             shard=options.shard,
@@ -248,10 +248,8 @@ def _source(run: Run, options: SamplingOptions) -> Source:
     if options.data is not None:
         geometry = configuration.section(DataSettings, run.config.data, "data").geometry()
         path = Path(options.data)
-        if (path / "train").is_dir():
-            frames = read_data_set(path, geometry)["train"]
-        else:
-            frames = read_frames(path, geometry)
+        split = (path / "train").is_dir()
+        frames = read_data_set(path, geometry)["train"] if split else read_frames(path, geometry)
         return Source(frames.points, frames.visible, frames.ids, frames.recording)
     from lvae import tasks
 

@@ -100,7 +100,8 @@ def constrain(config: Any, points: Array) -> Array:
     return points
 
 
-def _modules(config: Any) -> tuple[notebook_vae.Encoder, notebook_vae.Decoder]:
+def _modules(config: Any) -> tuple[Any, Any]:
+    """Encoder and decoder; Any, since `apply` is typed as if it could return more."""
     return (
         notebook_vae.Encoder(latents=config.model.latents),
         notebook_vae.Decoder(rows=config.data.rows, columns=config.data.columns),

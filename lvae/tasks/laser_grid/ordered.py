@@ -157,7 +157,8 @@ def _settings(config: Any) -> tuple[OrderedModelSettings, AugmentationSettings]:
     return model, augmentation
 
 
-def _modules(config: Any) -> tuple[ShapeEncoder, ShapeDecoder]:
+def _modules(config: Any) -> tuple[Any, Any]:
+    """Encoder and decoder; Any, since `apply` is typed as if it could return more."""
     model = config.model
     return (
         ShapeEncoder(latents=model.latents - POSE, hidden=model.hidden),
