@@ -50,6 +50,22 @@ def stand_in_decoder() -> Decoder:
     return decode
 
 
+def trained_decoder(workdir: str) -> Decoder:
+    """The decoder of a run of a laser-grid config; its further latent dimensions are at 0."""
+    from lvae import sampling
+    from lvae.tasks.laser_grid import drawing
+
+    run = sampling.load_run(Path(workdir))
+
+    def decode(codes: np.ndarray) -> np.ndarray:
+        padded = np.zeros((len(codes), run.config.model.latents), np.float32)
+        used = min(LATENTS, padded.shape[1])
+        padded[:, :used] = codes[:, :used]
+        return drawing.decode_means(run, padded).points
+
+    return decode
+
+
 def codes_of(indices: np.ndarray) -> np.ndarray:
     """A sample's code depends on its index alone."""
     codes = [np.random.default_rng([7, int(index)]).normal(size=LATENTS) for index in indices]
@@ -170,8 +186,9 @@ def main() -> None:
     parser.add_argument("--plain", type=int, default=24, help="samples of the plain writer")
     parser.add_argument("--repeats", type=int, default=3, help="measurements; medians are printed")
     parser.add_argument("--long", action="store_true", help="also 20,000 samples: flat or not")
+    parser.add_argument("--workdir", default="", help="run whose decoder to use; default: random")
     arguments = parser.parse_args()
-    decode = stand_in_decoder()
+    decode = trained_decoder(arguments.workdir) if arguments.workdir else stand_in_decoder()
     print(report.machine())
     print(report.versions("numpy", "scipy", "scikit-image", "matplotlib", "pillow"))
 

@@ -6,6 +6,7 @@ for figures, and to rounding: a product of many is not summed in the order of a 
 
 import copy
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -76,6 +77,7 @@ def _trained(config: Any, seeds: Sequence[int], settings: Any, splits: Any, task
         progress.note(f"{len(seeds)} seeds at once, {total_steps} steps each")
         while now < total_steps:
             count = loop.steps_to_boundary(now, total_steps, settings)
+            start = time.perf_counter()
             indices = np.stack(
                 [
                     order.batch_indices(
@@ -87,7 +89,7 @@ def _trained(config: Any, seeds: Sequence[int], settings: Any, splits: Any, task
             states, metrics = dispatch(states, data, indices, keys)
             window.append(jax.tree.map(np.asarray, metrics))
             now += count
-            progress.advance(now, 0.0, False)
+            progress.advance(now, time.perf_counter() - start, now > count)
             if now == total_steps or now % settings.log_every == 0:
                 for number in range(len(seeds)):
                     own = [
@@ -96,6 +98,7 @@ def _trained(config: Any, seeds: Sequence[int], settings: Any, splits: Any, task
                     ]
                     rows[number].append((now, loop.mean_over_steps(own)))
                 window = []
+                progress.report({"loss": float(np.mean([own[-1][1]["loss"] for own in rows]))})
     return states, rows
 
 

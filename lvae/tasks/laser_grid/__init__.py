@@ -155,7 +155,8 @@ def _simulator(settings: DataSettings, **changes: Any) -> SimulatorSettings:
     if settings.width != settings.height:
         raise UserError(
             f"config.data.width={settings.width}, config.data.height={settings.height}: simulated "
-            "frames are square; make them equal, or name recordings with config.data.path"
+            "frames are square; make them equal, or name recordings with config.data.path and set "
+            "config.data.extra_recordings=0"
         )
     shared = {
         "recording_length": settings.recording_length,
