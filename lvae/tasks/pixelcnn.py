@@ -250,10 +250,11 @@ def evaluate(
     train, held_out = codec.encode(splits["train"]["image"]), codec.encode(split["image"])
     surprise = surprises(network, variables, held_out, settings.batch_size)
     size = codec.model.codes
+    context = context_nats(train, held_out, size)
     result: dict[str, Any] = {
         "nats_per_code": float(surprise.mean()),
         "unigram_nats": unigram_nats(train, held_out, size),
-        "context_nats": context_nats(train, held_out, size),
+        "context_nats": float(context.mean()),
         "uniform_nats": float(np.log(size)),
     }
     result["share_below_unigram"] = 1 - result["nats_per_code"] / result["unigram_nats"]
@@ -262,6 +263,7 @@ def evaluate(
         shown_train = vqvae.has_content(splits["train"]["image"], codec.grid)
         result["foreground_share"] = float(shown.mean())
         result["foreground_nats_per_code"] = float(surprise[shown].mean())
+        result["foreground_context_nats"] = float(context[shown].mean())
         result["foreground_unigram_nats"] = unigram_nats(train[shown_train], held_out[shown], size)
         result["nats_per_image"] = float(surprise.sum((1, 2)).mean())
         result["bits_per_pixel"] = float(
@@ -292,8 +294,8 @@ def unigram_nats(train: np.ndarray, held_out: np.ndarray, size: int) -> float:
     return float(-np.log(counts / counts.sum())[held_out].mean())
 
 
-def context_nats(train: np.ndarray, held_out: np.ndarray, size: int) -> float:
-    """Nats a code of a table of the left and the upper neighbour, on held-out maps.
+def context_nats(train: np.ndarray, held_out: np.ndarray, size: int) -> np.ndarray:
+    """Nats of every held-out code by a table of its left and its upper neighbour.
 
     Counts of (left, above, code) fall back on the mean of (left, code) and (above, code), these on
     the single shares: p = (n(context, code) + strength p_below(code)) / (n(context) + strength).
@@ -318,7 +320,7 @@ def context_nats(train: np.ndarray, held_out: np.ndarray, size: int) -> float:
 
     single = 0.5 * (backed_off(left, left_h, base) + backed_off(above, above_h, base))
     both = backed_off(left * (size + 1) + above, left_h * (size + 1) + above_h, single)
-    return float(-np.log(both).mean())
+    return -np.log(both).reshape(held_out.shape)
 
 
 def _contexts(codes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
