@@ -39,7 +39,7 @@ def test_points_in_excess_stay_unmatched():
 def test_measures_by_recording():
     """Two frames of recording 3: one perfect, one with two points swapped onto one ray; one of 5."""
     visible = np.array([[True] * 5, [True, True, False, True, True], [True] * 5])
-    warped = np.stack([RAYS, RAYS, RAYS + [3.0, 4.0]])
+    warped = np.stack([RAYS, RAYS, RAYS + np.array([3.0, 4.0])])
     warped[1, 2] = 1e6  # not visible: never looked at
     warped[1, 1] = [1.0, 0.0]  # nearest to ray 0; with rays of their own, 0 and 1
     measures = matching_measures(warped, visible, RAYS, np.array([3, 3, 5]), scale=0.5)

@@ -1,0 +1,82 @@
+"""Pictures of matches: which ray the network gave to which point."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
+
+from lvae.figures import canvas
+from lvae.metrics.matching import distinct_rays
+
+_ROWS, _COLUMNS = (255, 150, 40), (60, 170, 255)  # colours of lines along rows and columns
+_START = (90, 255, 90)  # of ray 0's point
+
+
+def overlay(image: np.ndarray, grid: np.ndarray) -> Image.Image:
+    """The moving image with lines between points of neighbouring rays: a wrong match crosses others.
+
+    Args:
+      image: (height, width), 8 bit.
+      grid: (rows, columns, 2), px; NaN where there is no point.
+    """
+    picture = Image.fromarray(np.repeat((image // 2)[..., None], 3, axis=2))
+    draw = ImageDraw.Draw(picture)
+    for one, other, colour in (
+        (grid[:, :-1], grid[:, 1:], _ROWS),
+        (grid[:-1], grid[1:], _COLUMNS),
+    ):
+        lines = np.concatenate([one, other], axis=-1).reshape(-1, 4)
+        for line in lines[np.isfinite(lines).all(axis=1)]:
+            draw.line(line.tolist(), fill=colour)
+    first = grid[0, 0]
+    if np.isfinite(first).all():
+        draw.ellipse([*(first - 4), *(first + 4)], outline=_START)
+    return picture
+
+
+def write_matches(
+    path: Path,
+    points: np.ndarray,
+    visible: np.ndarray,
+    warped: np.ndarray,
+    rays: np.ndarray,
+    ids: Sequence[int],
+    size: tuple[int, int],
+) -> None:
+    """One column a frame: its points, wrong ones red; where they were warped to, on the fixed grid.
+
+    Args:
+      path: of the PNG.
+      points: (frames, rows, columns, 2), px.
+      visible: (frames, rows, columns).
+      warped: (frames, rows * columns, 2), px.
+      rays: (rows, columns, 2), px.
+      ids: of the frames.
+      size: of a frame, px.
+    """
+    count = len(points)
+    figure = Figure(figsize=(0.5 + 3.2 * count, 6.6), layout="constrained")
+    axes: Any = figure.subplots(2, count, squeeze=False)
+    flat = rays.reshape(-1, 2)
+    for column in range(count):
+        truth = np.flatnonzero(visible[column])
+        ends = warped[column][truth]
+        right = distinct_rays(ends, flat) == truth
+        above, below = axes[:, column]
+        above.set_title(f"frame {ids[column]}: {right.mean():.1%} right", fontsize=9)
+        for axis, places in ((above, points[column].reshape(-1, 2)[truth]), (below, ends)):
+            axis.plot(*places[right].T, ".", color="tab:blue", markersize=3)
+            axis.plot(*places[~right].T, ".", color="tab:red", markersize=4)
+            axis.set(xticks=[], yticks=[], xlim=(0, size[0]), ylim=(size[1], 0), aspect="equal")
+        below.plot(*flat.T, "+", color="0.7", markersize=3, zorder=0)
+    axes[0, 0].set_ylabel("moving points", fontsize=9)
+    axes[1, 0].set_ylabel("warped onto the fixed grid", fontsize=9)
+    canvas.save(figure, path)
+
+
+def write_losses(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Training loss and held-out error by step."""
+    canvas.loss_curves(path, rows, ("squared_error_px2", "error_px"))
