@@ -50,14 +50,15 @@ def main() -> None:
 
     devices.initialize_hosts(_COORDINATOR.value, _PROCESS_COUNT.value, _PROCESS_ID.value)
     doors.check_device()
+    config = doors.config_value(_CONFIG)
+    task = tasks.find(config.task)
     filename = config_flags.get_config_filename(flags.FLAGS["config"]).split(":")[0]
     workdir = Path(_WORKDIR.value or Path("runs") / Path(filename).stem)
-    task = tasks.find(_CONFIG.value.task)
     if _SEEDS.value > 1:
-        first = _CONFIG.value.seed
-        seeds.train_seeds(_CONFIG.value, range(first, first + _SEEDS.value), workdir, task)
+        first = config.seed
+        seeds.train_seeds(config, range(first, first + _SEEDS.value), workdir, task)
     else:
-        loop.train_and_evaluate(_CONFIG.value, workdir, task)
+        loop.train_and_evaluate(config, workdir, task)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,20 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise
 
 
+def make_folder(path: str | Path) -> None:
+    """Makes a folder and those above it.
+
+    Raises:
+      UserError: the place is taken by a file, read-only or full.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be made a folder ({error.strerror}); choose another place"
+        ) from error
+
+
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Writes `content` to `path`, complete or not at all."""
     with replacing(path) as temporary:

@@ -4,8 +4,10 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from absl import app, flags, logging
+from ml_collections import config_flags
 
 from lvae.errors import UserError
 
@@ -51,12 +53,35 @@ def _parse(arguments: list[str]) -> list[str]:
     try:
         return flags.FLAGS(arguments, known_only=False)
     except flags.Error as error:
-        _stop(" ".join(str(error).split()))
+        _stop(_told(str(error)))
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # from a --config override
         _stop(f"--config: {' '.join(str(error).split())}; see the file in configs/ for the fields")
     except OSError as error:
         _stop(f"--config: {error.filename}: {error.strerror}; name one of the files in configs/")
     raise AssertionError("unreachable")
+
+
+def _told(text: str) -> str:
+    """One line of an error's text; of a traceback inside it, the last line."""
+    before, traceback, after = text.partition("Traceback")
+    if traceback:
+        text = before.splitlines()[0] + " " + after.strip().splitlines()[-1]
+    return " ".join(text.split())
+
+
+def config_value(flag: flags.FlagHolder) -> Any:
+    """The config of --config.
+
+    Raises:
+      UserError: there is no such file, or it cannot be loaded.
+    """
+    try:
+        str(flag.value.task)  # what could not be loaded says so only when it is used
+        return flag.value
+    except OSError as error:
+        name = config_flags.get_config_filename(flags.FLAGS[flag.name])
+        known = ", ".join(sorted(path.name for path in Path("configs").glob("[!_]*.py")))
+        raise UserError(f"--config={name}: cannot be loaded; configs/ has {known}") from error
 
 
 def _stop(message: str) -> None:
@@ -88,8 +113,8 @@ def check_device() -> None:
 
     try:
         jax.devices()
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # JAX asserts where a platform was asked for
         raise UserError(
             f"--device={flags.FLAGS.device} (JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}): no "
-            f"such device is found here ({str(error).splitlines()[0][:160]}); choose --device=cpu"
+            f"such device is found here ({_told(str(error))[:160]}); choose --device=cpu"
         ) from error

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from lvae import configuration
+from lvae import atomic, configuration
 from lvae.errors import UserError
 from lvae.keys import stream
 from lvae.training import devices, order, records
@@ -47,7 +47,7 @@ def train_and_evaluate(config: Any, workdir: Path, task: ModuleType) -> dict[str
 
     writes = devices.is_writer()
     if writes:
-        workdir.mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(workdir)
         records.write_config(workdir, config)
         finished = records.read_summary(workdir)
         if finished is not None:

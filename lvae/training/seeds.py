@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lvae import configuration
+from lvae import atomic, configuration
 from lvae.keys import stream
 from lvae.training import devices, loop, order, records
 from lvae.training.checkpoints import Checkpoints
@@ -44,7 +44,7 @@ def train_seeds(
     open_seeds = [seed for seed in seeds if records.read_summary(folders[seed]) is None]
     if open_seeds:
         for seed in open_seeds:
-            folders[seed].mkdir(parents=True, exist_ok=True)
+            atomic.make_folder(folders[seed])
             records.write_config(folders[seed], configs[seed])
         splits = task.load_data(config)
         states, rows = _trained(config, open_seeds, settings, splits, task)
