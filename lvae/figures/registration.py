@@ -80,3 +80,27 @@ def write_matches(
 def write_losses(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Training loss and held-out error by step."""
     canvas.loss_curves(path, rows, ("squared_error_px2", "error_px"))
+
+
+def write_utility(
+    path: Path, accuracies: dict[str, list[float]], repaired: dict[str, list[float]]
+) -> None:
+    """Share of wrong matches by training set, one dot a seed, before and after the repair."""
+    names = list(accuracies)
+    figure = Figure(figsize=(8, 1.2 + 0.35 * len(names)), layout="constrained")
+    axis = figure.subplots()
+    for values, label, colour in (
+        (accuracies, "nearest ray", "tab:blue"),
+        (repaired, "a ray of its own for every point", "tab:orange"),
+    ):
+        for place, name in enumerate(names):
+            wrong = [max(1 - value, 1e-4) for value in values[name]]
+            axis.plot(wrong, [place] * len(wrong), "o", color=colour, alpha=0.5, markersize=4)
+            axis.plot(np.mean(wrong), place, "|", color=colour, markersize=14, markeredgewidth=2)
+        axis.plot([], [], "o", color=colour, label=label)
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.set(xscale="log", xlabel="share of wrong matches on recordings never seen")
+    axis.grid(alpha=0.3, which="both")
+    axis.legend(fontsize=8)
+    canvas.save(figure, path)
