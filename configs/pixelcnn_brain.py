@@ -41,7 +41,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
     config.training = ConfigDict()
     config.training.steps = 0  # epochs count
-    config.training.epochs = 15
+    config.training.epochs = 25
     config.training.batch_size = 8  # maps a step
     config.training.steps_per_dispatch = 1  # the frozen encoder has convolutions
     config.training.optimizer = "adamw"
