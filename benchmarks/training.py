@@ -1,6 +1,6 @@
 """`python -m benchmarks.training`: training `notebook`, against the same model and loop in PyTorch.
 
-1. Seconds an epoch (160 frames, batch 4) after compilation, in one process, one after the other.
+1. Seconds an epoch (160 frames, batch 4) after compilation, each in processes of its own, in turn.
 2. Seconds of the whole command, imports, data, compilation and writing included: `train.py` with an
    empty cache of compiled programs, the same again with the cache of the first, and PyTorch's.
 
@@ -10,6 +10,7 @@ threads. Needs the extra `bench`. Quiet machines only: anything beside it change
 
 import argparse
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -34,6 +35,9 @@ LEARNING_RATE, EPSILON = 1e-3, 1e-7
 def main() -> None:
     """Prints both tables, or trains in PyTorch alone with --pytorch_run."""
     options = _arguments()
+    if options.epochs_of:
+        _print_epochs(options.epochs_of, options.data, options.repeats)
+        return
     if options.pytorch_run:
         _pytorch_command(options.data, options.epochs, Path(options.pytorch_run))
         return
@@ -53,34 +57,40 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=15, help="epochs that are timed of each")
     parser.add_argument("--whole", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--pytorch_run", default="", help="only train in PyTorch, into this folder")
+    parser.add_argument("--epochs_of", default="", help="only time epochs of lvae or PyTorch")
     return parser.parse_args()
 
 
 # Ours.
 
 
-def _epochs(data: str, repeats: int) -> list[dict[str, Any]]:
-    """The epochs of both in turn, so that a change of the machine's speed meets both."""
-    ours, steps = _our_epoch(data)
-    theirs = _pytorch_epoch(_frames(data))
-    for _ in range(3):
-        ours()
-        theirs()
+def _epochs(data: str, repeats: int, rounds: int = 3) -> list[dict[str, Any]]:
+    """The epochs of both, each in processes of its own, in turn, so that a change of the machine's
+    speed meets both. In one process PyTorch's threads, which spin for a while after their work, would
+    take the cores from the other."""
     measured: dict[str, list[float]] = {"PyTorch": [], "lvae": []}
-    for _ in range(repeats):
-        measured["PyTorch"] += report.seconds(theirs, repeats=1, warmup=0)
-        measured["lvae"] += report.seconds(ours, repeats=1, warmup=0)
+    for _ in range(rounds):
+        for name, times in measured.items():
+            command = [sys.executable, "-m", "benchmarks.training", f"--epochs_of={name}"]
+            command += [f"--data={data}", f"--repeats={repeats}"]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            times += json.loads(done.stdout.splitlines()[-1])
     reference = report.median(measured["PyTorch"])
     return [
         {
             "what": name,
             "seconds an epoch": report.median(times),
-            "ms a step": 1e3 * report.median(times) / steps,
             "fastest": min(times),
             "times faster": reference / report.median(times),
         }
         for name, times in measured.items()
     ]
+
+
+def _print_epochs(name: str, data: str, repeats: int) -> None:
+    """Seconds of each counted epoch, as JSON on the last line."""
+    epoch = _our_epoch(data)[0] if name == "lvae" else _pytorch_epoch(_frames(data))
+    print(json.dumps(report.seconds(epoch, repeats=repeats, warmup=3)))
 
 
 def _our_epoch(data: str) -> tuple[Callable[[], None], int]:

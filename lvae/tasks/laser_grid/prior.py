@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sklearn.mixture import GaussianMixture
 
 from lvae import configuration
 from lvae.keys import stream
@@ -34,6 +33,8 @@ class Mixture(NamedTuple):
 
 def fit_mixture(run: Run, splits: Splits) -> Mixture:
     """The mixture of the run's training split; the same for the same run."""
+    from sklearn.mixture import GaussianMixture  # a second to import, needed only here
+
     settings = configuration.section(SamplingSettings, run.config.sampling, "sampling")
     points, visible = varied_frames(splits, run.config, settings)
     codes = encode_frames(run, points, visible)
