@@ -157,6 +157,21 @@ def test_raw_samples_of_the_default_design_are_in_order(run, frames):
     assert np.diff(grids.points[..., 1], axis=1).max() < 0
 
 
+def test_no_sample_shows_fewer_or_more_points_than_real_frames(run, frames):
+    if run.config.model.design != "ordered":
+        pytest.skip("the reference design does not model visibility")
+    counts = frames["visible"].sum(axis=(1, 2))
+    drawn = measures.prior_samples(run, {"train": frames}, 200).visible.sum(axis=(1, 2))
+    assert counts.min() <= drawn.min()
+    assert drawn.max() <= counts.max()
+
+
+def test_scores_are_cut_where_the_range_ends():
+    scores = jax.numpy.asarray([[[3.0, 1.0], [-1.0, -2.0]], [[4.0, 3.0], [2.0, 1.0]]])
+    visible = np.asarray(drawing.within_range(scores, jax.numpy.asarray([3, 3])))
+    np.testing.assert_array_equal(visible, [[[1, 1], [1, 0]], [[1, 1], [1, 0]]])
+
+
 def test_mixture_has_the_codes_mean_and_spread(run, frames):
     mixture = prior.fit_mixture(run, {"train": frames})
     drawn = prior.draw_codes(mixture, 0, np.arange(20000))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from lvae import configuration
 from lvae.errors import UserError
@@ -152,6 +152,22 @@ def _cached_decode(design: ModuleType, config_json: str):
 
         shaken, flipped = jax.vmap(noise)(indices)
         points = design.constrain(config, points + factor * sampling.observation_noise * shaken)
-        return points, logits + factor * sampling.visibility_noise * flipped > 0.0
+        scores = logits + factor * sampling.visibility_noise * flipped
+        visible = scores > 0.0
+        if "visible_range" in variables["buffers"]:
+            limited = within_range(scores, variables["buffers"]["visible_range"])
+            visible = jnp.where(factor > 0.0, limited, visible)
+        return points, visible
 
     return jax.jit(decode)
+
+
+def within_range(
+    scores: Float[Array, "grids rows columns"], limits: Int[Array, "2"]
+) -> Bool[Array, "grids rows columns"]:
+    """The points of positive score, or the best ones where these are fewer or more than `limits`:
+    no new frame shows fewer or more points than any real one did."""
+    flat = scores.reshape(len(scores), -1)
+    count = jnp.clip(jnp.sum(flat > 0.0, axis=1), limits[0], limits[1])
+    lowest = jnp.take_along_axis(-jnp.sort(-flat, axis=1), count[:, None] - 1, axis=1)
+    return scores >= lowest[..., None]

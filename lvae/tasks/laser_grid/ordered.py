@@ -25,7 +25,7 @@ from lvae.tasks.laser_grid.settings import (
 
 
 def init(config: Any, splits: Splits, key: Key[Array, ""]) -> Variables:
-    """Parameters, and the spread of the poses as buffers."""
+    """Parameters; as buffers the spread of the poses and how many points a real frame shows."""
     model, augmentation = _settings(config)
     loss = configuration.section(OrderedLossSettings, config.loss, "loss")
     encoder, decoder = _modules(config)
@@ -41,7 +41,11 @@ def init(config: Any, splits: Splits, key: Key[Array, ""]) -> Variables:
             # A fiftieth of the poses' spread to begin with: about a pixel.
             "pose_log_variance": jnp.full((POSE,), 2 * jnp.log(0.02)),
         },
-        "buffers": {"pose_mean": mean, "pose_spread": spread},
+        "buffers": {
+            "pose_mean": mean,
+            "pose_spread": spread,
+            "visible_range": _visible_range(splits),
+        },
     }
 
 
@@ -174,3 +178,12 @@ def _pose_statistics(splits: Splits, augmentation: AugmentationSettings) -> tupl
     size = jnp.max(jnp.abs(mean[1:]))
     widened = jnp.full((3, 2), augmentation.linear * size).at[0].set(augmentation.translation)
     return mean, jnp.maximum(1.0, jnp.sqrt(jnp.var(pose, axis=0) + widened**2))
+
+
+def _visible_range(splits: Splits) -> Array:
+    """Fewest and most points that a real training frame shows, (2,)."""
+    train = splits["train"]
+    counts = jnp.sum(jnp.asarray(train["visible"]), axis=(1, 2))
+    real = jnp.asarray(train["real"])
+    fewest = jnp.min(jnp.where(real, counts, counts.max()))
+    return jnp.stack([fewest, jnp.max(jnp.where(real, counts, 0))])
