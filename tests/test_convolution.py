@@ -22,6 +22,7 @@ CASES = [
     (3, 2, "SAME"),
     (3, 2, "VALID"),
     (3, 2, ((0, 1), (2, 0))),
+    (3, 1, ((4, 0), (1, 3))),
     (5, 1, "VALID"),
     (5, 2, "SAME"),
     (7, 1, "SAME"),
@@ -48,11 +49,12 @@ def outcome(layer, inputs):
 
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize(("size", "stride", "padding"), CASES)
-def test_equals_flax(name, size, stride, padding):
+@pytest.mark.parametrize("features", [2, 4])  # fewer and more than the 3 channels
+def test_equals_flax(name, size, stride, padding, features):
     ours, flax = PAIRS[name]
     inputs = jax.random.normal(jax.random.key(0), (2, 8, 7, 3))
     options = {
-        "features": 4,
+        "features": features,
         "kernel_size": (size, size),
         "strides": (stride, stride),
         "padding": padding,
