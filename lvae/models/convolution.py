@@ -201,9 +201,7 @@ def _convolve(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Array:
     """Patches first, then the product; at stride 1 the other way round where that is less to move."""
     height, width, channels, features = kernel.shape
     if strides == (1, 1) and features < channels:
-        (top, bottom), (left, right) = pads
-        around = ((height - 1 - top, height - 1 - bottom), (width - 1 - left, width - 1 - right))
-        return _spread(inputs, kernel[::-1, ::-1], strides, around)
+        return _added_up(inputs, kernel, strides, pads)
     rows, columns = (
         (size + low + high - taps) // stride + 1
         for size, (low, high), taps, stride in zip(
@@ -238,11 +236,7 @@ _convolve.defvjp(_convolve_forward, _convolve_backward)
 def _convolve_transposed(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Array:
     if strides == (1, 1):  # nothing is set apart
         return _convolve(inputs, kernel, strides, pads)
-    height, width = kernel.shape[:2]
-    # What an input adds to the outputs, cut at their borders.
-    (top, bottom), (left, right) = pads
-    cut = ((height - 1 - top, height - 1 - bottom), (width - 1 - left, width - 1 - right))
-    return _spread(inputs, kernel[::-1, ::-1], strides, cut)
+    return _added_up(inputs, kernel, strides, pads)
 
 
 def _convolve_transposed_forward(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Any:
@@ -300,12 +294,14 @@ def _patches(
     return jnp.concatenate(slices, axis=-1)
 
 
-def _spread(inputs: Array, kernel: Array, strides: Pair, cut: Pads) -> Array:
-    """Every input times the whole kernel, added up `strides` apart; `cut` outputs fall off a side.
+def _added_up(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Array:
+    """The transposed convolution: every input times the whole kernel, added up `strides` apart.
 
-    Input i adds its product with kernel row a to row i * stride + a. So output row
+    With the kernel turned, input i adds its product with row a to row i * stride + a. So output row
     stride * q + p, one of `stride` phases, adds up the rows a = p + stride * d of the inputs q - d.
+    What then lies outside the outputs is cut away.
     """
+    kernel = kernel[::-1, ::-1]
     height, width, channels, features = kernel.shape
     batch, rows, columns, _ = inputs.shape
     matrix = kernel.transpose(2, 0, 1, 3).reshape(channels, -1)
@@ -329,10 +325,11 @@ def _spread(inputs: Array, kernel: Array, strides: Pair, cut: Pads) -> Array:
     whole = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)
     whole = whole.reshape(batch, counts[0] * strides[0], counts[1] * strides[1], features)
     ends = []
-    for axis in range(2):
-        low, high = cut[axis]
-        outputs = (inputs.shape[1 + axis] - 1) * strides[axis] + kernel.shape[axis] - high
-        ends.append((-low, outputs - whole.shape[1 + axis]))
+    for axis, (low, high) in enumerate(pads):
+        before = low - (kernel.shape[axis] - 1)
+        outputs = (inputs.shape[1 + axis] - 1) * strides[axis] + 1 + low + high
+        outputs -= kernel.shape[axis] - 1
+        ends.append((before, outputs - before - whole.shape[1 + axis]))
     return _pad(whole, (ends[0], ends[1]))
 
 
