@@ -4,8 +4,8 @@ Writes train/, validation/ and test/ in the layout of real recordings: {id}.json
 frame, and the regular grid as fix.json, so that whatever reads real recordings reads these.
 """
 
-import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -46,7 +46,7 @@ def write_recordings(out: Path, settings: SimulatorSettings, seed: int) -> int:
 
 def main() -> None:
     """Parses the flags and writes."""
-    chosen = {field: flags.FLAGS[field].value for field in _FIELDS}
+    chosen: dict[str, Any] = {field: flags.FLAGS[field].value for field in (*_NUMBERS, "variety")}
     try:
         settings = SimulatorSettings(**chosen)
     except ValueError as error:
@@ -55,7 +55,7 @@ def main() -> None:
     print(f"{out}: {write_recordings(out, settings, flags.FLAGS.seed)} frames")
 
 
-_FIELDS = {
+_NUMBERS = {
     "train_recordings": "Recordings to train on.",
     "validation_recordings": "Recordings held out for validation.",
     "test_recordings": "Recordings held out for testing.",
@@ -66,13 +66,17 @@ _FIELDS = {
 }
 
 
-if __name__ == "__main__":
+def define_flags() -> None:
+    """--out, --seed, --variety and the numbers of recordings, frames, rows and columns."""
     flags.DEFINE_string("out", "simulated", "Folder to write to.")
     flags.DEFINE_integer("seed", 0, "Seed; a recording depends on it and on its own number alone.")
     flags.DEFINE_float("variety", 1.0, "Spread of the shapes over that of real recordings.")
-    for _field in dataclasses.fields(SimulatorSettings):
-        if _field.name in _FIELDS:
-            flags.DEFINE_integer(_field.name, _field.default, _FIELDS[_field.name])
-    _FIELDS["variety"] = ""
+    defaults = SimulatorSettings()
+    for field, meaning in _NUMBERS.items():
+        flags.DEFINE_integer(field, getattr(defaults, field), meaning)
     doors.define_device_flag()
+
+
+if __name__ == "__main__":
+    define_flags()
     doors.run(main)
