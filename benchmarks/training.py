@@ -241,7 +241,7 @@ def _pytorch_network() -> Any:
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.xavier_uniform_(layer.weight)
-            nn.init.constant_(getattr(layer, "bias"), 0.0)
+            layer.bias.data.zero_()
     assert sum(weight.numel() for weight in network.parameters()) == 115_362
     return network
 
