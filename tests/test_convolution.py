@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lvae.models.convolution import Conv, ConvTranspose, convolve
+from lvae.models.convolution import Conv, ConvTranspose, DoubledConv, convolve, doubled
 
 PAIRS = {"Conv": (Conv, nn.Conv), "ConvTranspose": (ConvTranspose, nn.ConvTranspose)}
 # Odd and even sizes, strides that do and do not divide them, kernels smaller and larger than those.
@@ -130,3 +130,37 @@ def test_second_derivatives_and_vmap_over_kernels():
         for name in ("matmul", "native")
     )
     np.testing.assert_allclose(got, want, rtol=1e-4)
+
+
+@pytest.mark.parametrize("implementation", ["native", "matmul"])
+def test_convolution_over_doubled_images_equals_the_one_over_their_copies(implementation):
+    """Values, gradients, initial parameters; rows and columns of odd number below."""
+    below = jax.random.normal(jax.random.key(0), (2, 3, 5, 4))
+    beside = jax.random.normal(jax.random.key(1), (2, 6, 10, 3))
+    ours = DoubledConv(2, implementation=implementation)
+    flax = nn.Conv(2, (3, 3), use_bias=False)
+    together = jnp.concatenate([np.repeat(np.repeat(below, 2, 1), 2, 2), beside], axis=-1)
+    variables = jax.jit(ours.init)(jax.random.key(2), below, beside)
+    jax.tree.map(
+        np.testing.assert_array_equal, variables, jax.jit(flax.init)(jax.random.key(2), together)
+    )
+
+    @functools.partial(jax.jit, compiler_options=QUICK)
+    def run(variables, below, beside):
+        def score(layer, *inputs):
+            return jnp.sum(jnp.sin(layer.apply(*inputs)))
+
+        def over_copies(variables, below, beside):
+            return score(flax, variables, jnp.concatenate([doubled(below), beside], axis=-1))
+
+        every = (0, 1, 2)
+        return (
+            ours.apply(variables, below, beside) - flax.apply(variables, together),
+            jax.grad(functools.partial(score, ours), every)(variables, below, beside),
+            jax.grad(over_copies, every)(variables, below, beside),
+        )
+
+    difference, got, want = run(variables, below, beside)
+    np.testing.assert_allclose(difference, 0, atol=1e-5)
+    # Sums of 120 products of numbers about 1.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=3e-5), got, want)

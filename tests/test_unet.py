@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lvae.models.unet import UNet, doubled, halved
+from lvae.models.convolution import doubled
+from lvae.models.unet import UNet, halved
 
 QUICK = {"xla_backend_optimization_level": 0}  # compiles five times faster
 

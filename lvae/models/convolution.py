@@ -25,6 +25,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -34,6 +35,10 @@ Padding = str | int | Sequence[int | Sequence[int]]
 
 IMPLEMENTATIONS = ("auto", "native", "matmul")
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+# Which of three taps read the first and the second of two inputs, at even and at odd outputs of a
+# convolution over doubled inputs.
+TAPS_OF_PHASE = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], np.float32)
 
 
 class Conv(nn.Module):
@@ -82,6 +87,30 @@ class ConvTranspose(nn.Module):
     @nn.compact
     def __call__(self, inputs: Float[Array, "*batch rows columns channels"]) -> Array:
         return _layer(self, convolve_transposed, inputs)
+
+
+class DoubledConv(nn.Module):
+    """3 x 3 convolution, no bias, over images of half the size, doubled, and others beside them.
+
+    Same parameter and values as `Conv` on `concatenate([doubled(below), beside])`. implementation:
+    of the part below; beside it the convolution is native.
+    """
+
+    features: int
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    implementation: str = "auto"
+
+    @nn.compact
+    def __call__(
+        self,
+        below: Float[Array, "batch half_rows half_columns channels_below"],
+        beside: Float[Array, "batch rows columns channels"],
+    ) -> Float[Array, "batch rows columns features"]:
+        channels = below.shape[-1]
+        shape = (3, 3, channels + beside.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        far = convolve_doubled(below, kernel[:, :, :channels], self.implementation)
+        return far + convolve(beside, kernel[:, :, channels:], implementation="native")
 
 
 def _layer(module: Any, function: Any, inputs: Array) -> Array:
@@ -142,6 +171,40 @@ def convolve_transposed(
     return lax.conv_general_dilated(
         inputs, kernel, (1, 1), pads, lhs_dilation=steps, dimension_numbers=DIMENSIONS
     )
+
+
+def convolve_doubled(
+    inputs: Float[Array, "batch rows columns channels"],
+    kernel: Float[Array, "3 3 channels features"],
+    implementation: str = "auto",
+) -> Float[Array, "batch twice_rows twice_columns features"]:
+    """`convolve` of `doubled` inputs, 3 x 3 at stride 1 with SAME padding.
+
+    As a product 2.25 times fewer multiplications: of the three taps in a line two fall on copies of
+    one input, so every output reads 2 x 2 inputs, with kernels of its own for even and odd places.
+    """
+    if not _uses_matmul(implementation):
+        return convolve(doubled(inputs), kernel, implementation="native")
+    batch, rows, columns, channels = inputs.shape
+    features = kernel.shape[-1]
+    phases = jnp.einsum("pax,qby,xycf->abcpqf", TAPS_OF_PHASE, TAPS_OF_PHASE, kernel)
+    around = ((1, 1), (1, 1))
+    windows = _convolve(inputs, phases.reshape(2, 2, channels, 4 * features), (1, 1), around)
+    windows = windows.reshape(batch, rows + 1, columns + 1, 2, 2, features)
+    outputs = [
+        jnp.stack([windows[:, p : p + rows, q : q + columns, p, q] for q in (0, 1)], axis=3)
+        for p in (0, 1)
+    ]
+    return jnp.stack(outputs, axis=2).reshape(batch, 2 * rows, 2 * columns, features)
+
+
+def doubled(
+    images: Float[Array, "batch rows columns channels"],
+) -> Float[Array, "batch twice_rows twice_columns channels"]:
+    """Every pixel as 2 x 2."""
+    batch, rows, columns, channels = images.shape
+    spread = jnp.broadcast_to(images[:, :, None, :, None], (batch, rows, 2, columns, 2, channels))
+    return spread.reshape(batch, 2 * rows, 2 * columns, channels)
 
 
 def _uses_matmul(implementation: str) -> bool:
