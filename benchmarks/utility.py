@@ -28,7 +28,7 @@ from lvae.errors import UserError
 from lvae.tasks.interface import SamplingOptions
 from lvae.training.loop import train_and_evaluate
 
-PER_FRAME = 8  # generated frames for every real one
+PER_FRAME = 8  # generated frames for every real one, where a row does not say otherwise
 MEASURES = ("error_px", "accuracy", "repaired_accuracy", "faultless_frames")
 YARDSTICK = "classical"
 TUNING_SEED = 1000
@@ -51,7 +51,7 @@ class Row:
     drawn: generated frames in it. classical: share of its frames that are augmented classically.
     real: whether real frames are in it. simulated: recordings of the simulator, 2 frames each.
     early_share: of the steps, at the start, on simulated frames alone. folders: of frames that are
-    there already.
+    there already. per_frame: generated frames of each drawing for every real one.
     """
 
     drawn: tuple[Drawing, ...] = ()
@@ -60,6 +60,7 @@ class Row:
     simulated: int = 0
     early_share: float = 0.0
     folders: tuple[str, ...] = ()
+    per_frame: int = PER_FRAME
 
 
 _DEFAULT = (Drawing("default", "noise"), Drawing("default", "prior"))
@@ -74,6 +75,7 @@ ROWS = {
     "default interpolate": Row((Drawing("default", "interpolate"),)),
     "default prior": Row((Drawing("default", "prior"),)),
     "default noise + prior": Row(_DEFAULT),
+    "default 32 a frame": Row(_DEFAULT, per_frame=4 * PER_FRAME),
     "classical + notebook": Row((Drawing("notebook", "noise"),), classical=0.5),
     "classical + default": Row(_DEFAULT, classical=0.5),
     "simulator": Row(real=False, simulated=640),
@@ -170,13 +172,15 @@ def _generated_folders(row: Row, options: argparse.Namespace) -> list[str]:
         config = sampling.load_run(run).config
         train = tasks.find(config.task).load_data(config)["train"]
         out = Path(options.out) / "sets" / f"{drawing.run}-{drawing.mode}-{drawing.factor:g}"
+        if row.per_frame != PER_FRAME:
+            out = out.with_name(f"{out.name}-{row.per_frame}")
         sampling.sample(
             run,
             SamplingOptions(
                 mode=drawing.mode,
                 out=out,
                 seed=1,
-                num_samples=PER_FRAME * int(train["real"].sum()),
+                num_samples=row.per_frame * int(train["real"].sum()),
                 factor=drawing.factor,
             ),
         )

@@ -1,5 +1,6 @@
 """The utility benchmark's table and training sets, without training."""
 
+import dataclasses
 import argparse
 
 import pytest
@@ -28,7 +29,7 @@ def test_every_row_is_a_valid_config_and_differs_in_its_training_set_only(full):
         assert (config.seed, config.training.steps, config.training.learning_rate) == (3, 70, 2e-3)
         assert config.training == configs[0].training
         assert config.model == configs[0].model
-        kinds.add((row.drawn, row.classical, row.real, row.simulated, row.early_share))
+        kinds.add(dataclasses.astuple(row))
     assert len(kinds) == len(utility.ROWS)
 
 

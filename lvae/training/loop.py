@@ -1,7 +1,9 @@
 """Trains a task into a run directory; the same command resumes it, bit for bit."""
 
+import importlib
 import math
 import sys
+import threading
 import time
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +21,18 @@ from lvae.training.progress import Progress
 from lvae.training.provenance import provenance
 from lvae.training.settings import TrainingSettings, make_optimizer
 from lvae.training.state import inference_variables, init_state, make_dispatch, make_step
+
+# Needed once the network is trained, or while it is compiled, and slow to import: 3 s together.
+SLOW_IMPORTS = ("tensorboardX", "matplotlib.figure", "sklearn.manifold")
+# Of a program that runs once: compiles three times faster.
+QUICK: dict[str, str | bool] = {"xla_backend_optimization_level": "1"}
+
+
+def import_beside() -> None:
+    """Imports in a thread what is needed later, while JAX compiles and trains."""
+    threading.Thread(
+        target=lambda: [importlib.import_module(name) for name in SLOW_IMPORTS]
+    ).start()
 
 
 def train_and_evaluate(config: Any, workdir: Path, task: ModuleType) -> dict[str, Any]:
@@ -54,6 +68,8 @@ def train_and_evaluate(config: Any, workdir: Path, task: ModuleType) -> dict[str
             print(f"{workdir}: this run is complete; nothing to do", file=sys.stderr)
             return finished
 
+        import_beside()
+
     replicated = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
 
     def initial(key):
@@ -74,7 +90,7 @@ def train_and_evaluate(config: Any, workdir: Path, task: ModuleType) -> dict[str
         if checkpoints.latest_step() is None:
             now = 0
             seeded = jax.jit(lambda: initial(stream(config.seed, "init")), out_shardings=replicated)
-            state = seeded()
+            state = seeded.lower().compile(QUICK)()
         else:
             now, state = checkpoints.restore(abstract(state_shapes, replicated))
         data = devices.replicate(train, mesh)

@@ -1,6 +1,7 @@
 """What a run writes of itself: config.json, metrics.jsonl, metrics.csv, TensorBoard events."""
 
 import csv
+import functools
 import io
 import json
 import math
@@ -32,14 +33,19 @@ class Records:
         self._enabled = enabled
         if not enabled:
             return
-        from tensorboardX import SummaryWriter  # 0.3 s, needed only here
-
         self._workdir = workdir
         rows = [row for row in read_metrics(workdir) if row["step"] <= step]
         atomic.write_text(workdir / METRICS, "".join(_line(row) for row in rows))
         self._file = (workdir / METRICS).open("a", encoding="utf-8")
-        self._events = SummaryWriter(
-            str(workdir / "tensorboard"), purge_step=step + 1 if step else None
+        self._step = step
+
+    @functools.cached_property
+    def _events(self) -> Any:
+        """Opened with the first row: until then `import_beside` has imported the package."""
+        from tensorboardX import SummaryWriter
+
+        return SummaryWriter(
+            str(self._workdir / "tensorboard"), purge_step=self._step + 1 if self._step else None
         )
 
     def __enter__(self) -> "Records":
