@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
+from lvae import doors
 
 LEVELS = 4
 
@@ -165,4 +166,5 @@ def _pytorch_step(config: Any, channels_last: bool) -> Callable[[], None]:
 
 
 if __name__ == "__main__":
+    doors.start_with_large_pages()  # PyTorch's memory, too
     main()

@@ -23,7 +23,7 @@ import jax
 import numpy as np
 
 from benchmarks import report
-from lvae import atomic, sampling, tasks
+from lvae import atomic, doors, sampling, tasks
 from lvae.errors import UserError
 from lvae.tasks.interface import SamplingOptions
 from lvae.training.loop import train_and_evaluate
@@ -281,6 +281,7 @@ def _folder_name(name: str) -> str:
 
 
 if __name__ == "__main__":
+    doors.start_with_large_pages()
     try:
         main()
     except UserError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lvae import doors
 from lvae.data.lasten import write_frames
 from lvae.training import records
 
@@ -198,3 +199,29 @@ def test_a_killed_run_resumes_bit_for_bit(tmp_path):
     assert metrics.read_bytes() == (whole / records.METRICS).read_bytes()
     for path in sorted((whole / "figures").iterdir()):
         assert path.read_bytes() == (killed / "figures" / path.name).read_bytes(), path.name
+
+
+@pytest.mark.parametrize(
+    ("pages", "settings", "again"),
+    [
+        ("always [madvise] never", None, True),
+        ("[always] madvise never", None, False),
+        ("always madvise [never]", None, False),
+        ("always [madvise] never", "", False),  # the user's own choice; also the second time
+    ],
+)
+def test_starts_again_with_large_pages_once(monkeypatch, tmp_path, pages, settings, again):
+    (tmp_path / "enabled").write_text(pages + "\n")
+    monkeypatch.setattr(doors, "LARGE_PAGES", tmp_path / "enabled")
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if settings is not None:
+        monkeypatch.setenv("GLIBC_TUNABLES", settings)
+    started = []
+    monkeypatch.setattr(os, "execv", lambda *arguments: started.append(arguments))
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "lvae.evaluate", "--workdir=x y"])
+    doors.start_with_large_pages()
+    assert started == (
+        [(sys.executable, [sys.executable, "-m", "lvae.evaluate", "--workdir=x y"])]
+        if again
+        else []
+    )

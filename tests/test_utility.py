@@ -1,7 +1,7 @@
 """The utility benchmark's table and training sets, without training."""
 
-import dataclasses
 import argparse
+import dataclasses
 
 import pytest
 
