@@ -12,7 +12,7 @@ from skimage.metrics import structural_similarity
 
 from configs import pixelcnn_brain, vqvae_brain
 from lvae import sampling
-from lvae.data import brain
+from lvae.data.brain.png_slices import FOLDERS, read_png
 from lvae.errors import UserError
 from lvae.models import quantizer
 from lvae.tasks import pixelcnn, vqvae
@@ -28,7 +28,7 @@ def oasis(tmp_path_factory):
     root = tmp_path_factory.mktemp("oasis")
     rows, columns = np.mgrid[:OASIS_SIZE, :OASIS_SIZE]
     case = 0
-    for folder, cases in zip(brain.FOLDERS.values(), (4, 2, 2)):
+    for folder, cases in zip(FOLDERS.values(), (4, 2, 2)):
         (root / folder).mkdir()
         for _ in range(cases):
             case += 1
@@ -141,7 +141,7 @@ def test_a_finished_export_is_left_alone_and_another_refused(runs, tmp_path, cap
 @pytest.mark.parametrize("name", ["vqvae", "prior"])
 def test_reconstruct_writes_images_and_codes_that_belong_together(runs, oasis, tmp_path, name):
     run = sampling.load_run(runs / name)
-    data = oasis / brain.FOLDERS["test"]
+    data = oasis / FOLDERS["test"]
     task = vqvae if name == "vqvae" else pixelcnn
     task.MODES["reconstruct"](run, options(runs, "reconstruct", tmp_path, data=data))
     codec = vqvae.Codec(*pixelcnn._restored(str(runs / "vqvae"), 0.0))
@@ -149,22 +149,22 @@ def test_reconstruct_writes_images_and_codes_that_belong_together(runs, oasis, t
     assert manifest["samples"][0]["id"] == "case_007_slice_0"
     assert len(manifest["samples"]) == 8
     codes = np.load(tmp_path / "case_007_slice_2_codes.npy")
-    image = brain.read_png(tmp_path / "case_007_slice_2.png", 32)
+    image = read_png(tmp_path / "case_007_slice_2.png", 32)
     np.testing.assert_array_equal(image, pixelcnn.as_bytes(codec.decode(codes[None])[0]))
     np.testing.assert_array_equal(
-        codes, codec.encode(brain.read_png(data / "case_007_slice_2.nii.png", 32)[None])[0]
+        codes, codec.encode(read_png(data / "case_007_slice_2.nii.png", 32)[None])[0]
     )
 
 
 def test_inpaint_changes_nothing_outside_its_mask(runs, oasis, tmp_path):
     run = sampling.load_run(runs / "prior")
-    data = oasis / brain.FOLDERS["test"]
+    data = oasis / FOLDERS["test"]
     pixelcnn.inpaint(run, options(runs, "inpaint", tmp_path, data=data, num_samples=3))
     codec = pixelcnn.codec_of(run.config)
     for index in range(3):
         name = f"case_007_slice_{index}"
         codes, mask = (np.load(tmp_path / f"{name}_{kind}.npy") for kind in ("codes", "mask"))
-        before = codec.encode(brain.read_png(data / f"{name}.nii.png", 32)[None])[0]
+        before = codec.encode(read_png(data / f"{name}.nii.png", 32)[None])[0]
         np.testing.assert_array_equal(codes[~mask], before[~mask])
         assert mask.sum() == 4  # a quarter of an edge of 8
 
