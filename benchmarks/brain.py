@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks import report
 from configs import pixelcnn_brain, vqvae_brain
-from lvae.models import convolution, pixelcnn
+from lvae.models import convolution, raster_sampling
 from lvae.tasks import pixelcnn as prior_task
 from lvae.tasks import vqvae as vqvae_task
 
@@ -111,7 +111,7 @@ def sampling(batch: int, priors: list[str]) -> None:
         arguments = (params, keys, blank, jnp.ones(blank.shape, bool))
         drawn, seconds = {}, {}
         for name in ("cached", "naive"):
-            function = jax.jit(getattr(pixelcnn, f"sample_{name}"), static_argnums=0)
+            function = jax.jit(getattr(raster_sampling, f"sample_{name}"), static_argnums=0)
 
             call = functools.partial(function, network, *arguments)
             drawn[name] = np.asarray(call())

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from configs import pixelcnn_brain
-from lvae.models import pixelcnn
+from lvae.models import pixelcnn, raster_sampling
+from lvae.models.causal_layers import causal_mask
 from lvae.tasks import pixelcnn as task
 
 SHAPES = {
@@ -36,10 +37,10 @@ def randomised(model, seed=0):
 
 
 def test_masks_of_the_two_kinds():
-    np.testing.assert_array_equal(pixelcnn.causal_mask(3, "A"), [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
-    np.testing.assert_array_equal(pixelcnn.causal_mask(3, "B"), [[1, 1, 1], [1, 1, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(causal_mask(3, "A"), [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(causal_mask(3, "B"), [[1, 1, 1], [1, 1, 0], [0, 0, 0]])
     with pytest.raises(ValueError, match="'A' or 'B'"):
-        pixelcnn.causal_mask(3, "C")
+        causal_mask(3, "C")
 
 
 def blame(model, params):
@@ -80,8 +81,8 @@ def likelihoods(model, params, maps):
     return pixelcnn.log_likelihood(model.apply({"params": params}, maps), maps)
 
 
-cached = jax.jit(pixelcnn.sample_cached, static_argnums=(0, 6))
-naive = jax.jit(pixelcnn.sample_naive, static_argnums=(0, 6))
+cached = jax.jit(raster_sampling.sample_cached, static_argnums=(0, 6))
+naive = jax.jit(raster_sampling.sample_naive, static_argnums=(0, 6))
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -140,8 +141,8 @@ def test_top_k_draws_no_other_code():
     logits = jnp.asarray([[0.0, 3.0, 2.0, 1.0]])
     for seed in range(20):
         noise = 5 * jax.random.gumbel(jax.random.key(seed), (1, 4))
-        assert int(pixelcnn.draw(logits, noise, 1.0, 2)[0]) in (1, 2)
-    assert int(pixelcnn.draw(logits, jnp.ones((1, 4)), 0.0, 0)[0]) == 1
+        assert int(raster_sampling.draw(logits, noise, 1.0, 2)[0]) in (1, 2)
+    assert int(raster_sampling.draw(logits, jnp.ones((1, 4)), 0.0, 0)[0]) == 1
 
 
 def test_reference_layers_have_the_parameters_of_the_description():

@@ -17,7 +17,7 @@ from lvae.errors import UserError
 from lvae.figures import brain as pictures
 from lvae.grids.encoding import contact_sheet
 from lvae.metrics import generative
-from lvae.models import pixelcnn
+from lvae.models import pixelcnn, raster_sampling
 from lvae.tasks import vqvae
 from lvae.tasks._export import Export
 from lvae.tasks.interface import Run, SamplingOptions, Splits, Variables
@@ -418,7 +418,7 @@ def redraw(
     return np.concatenate(drawn) if drawn else codes
 
 
-_sampled = jax.jit(pixelcnn.sample_cached, static_argnums=(0, 6))
+_sampled = jax.jit(raster_sampling.sample_cached, static_argnums=(0, 6))
 
 
 def figures(config: Any, variables: Variables, splits: Splits, directory: Path) -> None:
