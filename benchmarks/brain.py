@@ -25,7 +25,7 @@ from benchmarks import report
 from configs import pixelcnn_brain, vqvae_brain
 from lvae.models import convolution, raster_sampling
 from lvae.tasks import pixelcnn as prior_task
-from lvae.tasks import vqvae as vqvae_task
+from lvae.tasks.vqvae.network import build as build_vqvae
 
 PRODUCTS = ("dot_general", "conv_general_dilated")
 
@@ -65,7 +65,7 @@ def vqvae_flops(argument: str | None) -> dict[str, Any]:
     # count convolutions, not how they are laid out on a CPU
     with mock.patch.object(convolution, "_uses_matmul", return_value=False):
         config = vqvae_brain.get_config(argument)
-        network = vqvae_task.build(config)
+        network = build_vqvae(config)
         images = jax.ShapeDtypeStruct((1, config.data.size, config.data.size, 1), jnp.float32)
         params = jax.eval_shape(network.init, jax.random.key(0), images)
         counted = flops_of(network.apply, params, images)

@@ -16,7 +16,11 @@ from lvae.data.brain.png_slices import FOLDERS, read_png
 from lvae.errors import UserError
 from lvae.models import quantizer
 from lvae.tasks import pixelcnn, vqvae
+from lvae.tasks._export import as_bytes
 from lvae.tasks.interface import SamplingOptions
+from lvae.tasks.vqvae.codec import Codec
+from lvae.tasks.vqvae.network import build, features_of
+from lvae.tasks.vqvae.settings import settings_of
 from lvae.training import loop
 
 OASIS_SIZE = 64  # pixels of the PNGs written here, twice the smoke config's
@@ -61,7 +65,7 @@ def test_evaluate_of_the_vqvae_is_scikit_image_on_held_out_slices(runs):
     run = sampling.load_run(runs / "vqvae")
     found = evaluate(run, vqvae)
     images = vqvae.load_data(run.config)["test"]["image"]
-    codec = vqvae.Codec(run.config, run.variables)
+    codec = Codec(run.config, run.variables)
     codes = codec.encode(images)
     expected = [
         structural_similarity(
@@ -144,13 +148,13 @@ def test_reconstruct_writes_images_and_codes_that_belong_together(runs, oasis, t
     data = oasis / FOLDERS["test"]
     task = vqvae if name == "vqvae" else pixelcnn
     task.MODES["reconstruct"](run, options(runs, "reconstruct", tmp_path, data=data))
-    codec = vqvae.Codec(*pixelcnn._restored(str(runs / "vqvae"), 0.0))
+    codec = Codec(*pixelcnn._restored(str(runs / "vqvae"), 0.0))
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["samples"][0]["id"] == "case_007_slice_0"
     assert len(manifest["samples"]) == 8
     codes = np.load(tmp_path / "case_007_slice_2_codes.npy")
     image = read_png(tmp_path / "case_007_slice_2.png", 32)
-    np.testing.assert_array_equal(image, pixelcnn.as_bytes(codec.decode(codes[None])[0]))
+    np.testing.assert_array_equal(image, as_bytes(codec.decode(codes[None])[0]))
     np.testing.assert_array_equal(
         codes, codec.encode(read_png(data / "case_007_slice_2.nii.png", 32)[None])[0]
     )
@@ -223,10 +227,10 @@ def make(argument, **model):
 def test_codebook_starts_at_clusters_and_is_counted_over_an_epoch():
     config, splits, variables, loss = make("smoke")
     buffers, key = variables["buffers"], jax.random.key(0)
-    model, _ = vqvae.settings(config)
+    model, _ = settings_of(config)
     some = jnp.asarray(splits["train"]["image"][[0, 5, 10, 15]])
     params = {"params": variables["params"]["network"]}
-    vectors = vqvae._features(vqvae.build(config), model, params, some).reshape(-1, 18)
+    vectors = features_of(build(config), model, params, some).reshape(-1, 18)
     start = buffers["codebook"]["codes"]
     codes = np.asarray(quantizer.nearest(vectors, start))
     for code in np.unique(codes)[:4]:  # a cluster's centre is the mean of what is nearest to it
@@ -266,4 +270,4 @@ def test_the_shipped_configs_say_what_they_do_not_know():
     config = vqvae_brain.get_config("fsq")
     config.model.codes = 100
     with pytest.raises(UserError, match=r"config\.model: codes 100"):
-        vqvae.settings(config)
+        settings_of(config)

@@ -16,11 +16,16 @@ from lvae.configuration import section
 from lvae.errors import UserError
 from lvae.figures import brain as pictures
 from lvae.grids.encoding import contact_sheet
+from lvae.keys import stream
 from lvae.metrics import generative
 from lvae.models import pixelcnn, raster_sampling
 from lvae.tasks import vqvae
-from lvae.tasks._export import Export
+from lvae.tasks._export import Export, as_bytes
 from lvae.tasks.interface import Run, SamplingOptions, Splits, Variables
+from lvae.tasks.vqvae.codec import Codec, in_batches
+from lvae.tasks.vqvae.modes import write_reconstructions
+from lvae.tasks.vqvae.network import grid as grid_of
+from lvae.tasks.vqvae.slices import has_content, mirrored, read_inputs, spread_out
 
 SAMPLE_BATCH = 32  # maps drawn at once
 TABLE_SLICES = 256  # training slices whose codes the prior's table of places starts from
@@ -113,9 +118,9 @@ def vqvae_run(config: Any) -> tuple[Any, Variables]:
     return _restored(str(path.resolve()), newest)
 
 
-def codec_of(config: Any) -> vqvae.Codec:
+def codec_of(config: Any) -> Codec:
     """The VQ-VAE as functions."""
-    return vqvae.Codec(*vqvae_run(config))
+    return Codec(*vqvae_run(config))
 
 
 def fingerprint(variables: Variables) -> int:
@@ -127,7 +132,7 @@ def fingerprint(variables: Variables) -> int:
     return value
 
 
-def check_codes(config: Any, variables: Variables) -> vqvae.Codec:
+def check_codes(config: Any, variables: Variables) -> Codec:
     """The VQ-VAE as functions, if it is the one that the prior was trained on.
 
     Raises:
@@ -141,7 +146,7 @@ def check_codes(config: Any, variables: Variables) -> vqvae.Codec:
             f"(fingerprint {fingerprint(below):08x}, trained on {trained_on:08x}); train the prior "
             "again, or bring back the VQ-VAE run as it was"
         )
-    return vqvae.Codec(vqvae_config, below)
+    return Codec(vqvae_config, below)
 
 
 # --------------------------------------------------------------------------------- the task
@@ -171,7 +176,7 @@ def build(config: Any, codes: int, grid: tuple[int, int]) -> pixelcnn.PixelCNN:
 def network_of(config: Any) -> pixelcnn.PixelCNN:
     """The network for the codes of `config.vqvae`."""
     vqvae_config, _ = vqvae_run(config)
-    return build(config, int(vqvae_config.model.codes), vqvae.grid(vqvae_config))
+    return build(config, int(vqvae_config.model.codes), grid_of(vqvae_config))
 
 
 def init(config: Any, splits: Splits, key: Array) -> Variables:
@@ -185,7 +190,7 @@ def init(config: Any, splits: Splits, key: Array) -> Variables:
     params = network.init(key, blank)["params"]
     if network.places:
         codec = codec_of(config)
-        some = vqvae.spread_out(splits["train"]["image"], TABLE_SLICES)
+        some = spread_out(splits["train"]["image"], TABLE_SLICES)
         codes = [
             codec.codes_of(jnp.asarray(some[first : first + SAMPLE_BATCH]))
             for first in range(0, len(some), SAMPLE_BATCH)
@@ -225,7 +230,7 @@ def augmented(images: Array, key: Array, weights: LossConfig) -> Array:
     batch, height, width = images.shape
     images = images.astype(jnp.float32) / 255.0
     if weights.mirror:
-        images = vqvae.mirrored(images[..., None], jax.random.fold_in(key, 0))[..., 0]
+        images = mirrored(images[..., None], jax.random.fold_in(key, 0))[..., 0]
     if weights.shift:
         reach = weights.shift
         padded = jnp.pad(images, ((0, 0), (reach, reach), (reach, reach)))
@@ -259,8 +264,8 @@ def evaluate(
     }
     result["share_below_unigram"] = 1 - result["nats_per_code"] / result["unigram_nats"]
     if thorough:
-        shown = vqvae.has_content(split["image"], codec.grid)
-        shown_train = vqvae.has_content(splits["train"]["image"], codec.grid)
+        shown = has_content(split["image"], codec.grid)
+        shown_train = has_content(splits["train"]["image"], codec.grid)
         result["foreground_share"] = float(shown.mean())
         result["foreground_nats_per_code"] = float(surprise[shown].mean())
         result["foreground_context_nats"] = float(context[shown].mean())
@@ -277,7 +282,7 @@ def surprises(
     network: pixelcnn.PixelCNN, variables: Variables, codes: np.ndarray, batch_size: int
 ) -> np.ndarray:
     """-ln p of every code of every map given those before it."""
-    return vqvae.in_batches(
+    return in_batches(
         functools.partial(_surprises, network, variables["params"]), codes, batch_size
     )
 
@@ -337,7 +342,7 @@ def _looked_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.n
 
 
 def sample_measures(
-    config: Any, variables: Variables, splits: Splits, codec: vqvae.Codec
+    config: Any, variables: Variables, splits: Splits, codec: Codec
 ) -> dict[str, Any]:
     """Precision, recall, density and coverage against held-out slices, in the encoder's features.
 
@@ -373,25 +378,20 @@ def sample_measures(
     return result
 
 
-def as_bytes(images: np.ndarray) -> np.ndarray:
-    """[0, 1] -> uint8."""
-    return np.rint(255 * np.clip(images, 0, 1)).astype(np.uint8)
-
-
 def draw(
-    config: Any, variables: Variables, seed: int, stream: str, indices: list[int]
+    config: Any, variables: Variables, seed: int, stream_name: str, indices: list[int]
 ) -> np.ndarray:
-    """New code maps, int32 (N, rows, columns); each of (seed, stream, its own index) alone."""
+    """New code maps, int32 (N, rows, columns); each of (seed, name, its own index) alone."""
     network = network_of(config)
     blank = np.zeros((len(indices), *network.grid), np.int32)
-    return redraw(config, variables, seed, stream, indices, blank, np.ones(blank.shape, bool))
+    return redraw(config, variables, seed, stream_name, indices, blank, np.ones(blank.shape, bool))
 
 
 def redraw(
     config: Any,
     variables: Variables,
     seed: int,
-    stream: str,
+    stream_name: str,
     indices: list[int],
     codes: np.ndarray,
     free: np.ndarray,
@@ -399,7 +399,7 @@ def redraw(
     """The code maps with the codes under `free` drawn anew."""
     settings = section(SamplingConfig, config.sampling, "sampling")
     network, params = network_of(config), variables["params"]
-    keys = vqvae.sample_keys(seed, stream, indices)
+    keys = sample_keys(seed, stream_name, indices)
 
     drawn = []
     for first in range(0, len(indices), SAMPLE_BATCH):
@@ -418,6 +418,12 @@ def redraw(
     return np.concatenate(drawn) if drawn else codes
 
 
+def sample_keys(seed: int, stream_name: str, indices: list[int]) -> Array:
+    """One key a sample: of the seed, the stream's name and the sample's own index."""
+    key = stream(seed, stream_name)
+    return jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices))
+
+
 _sampled = jax.jit(raster_sampling.sample_cached, static_argnums=(0, 6))
 
 
@@ -425,7 +431,7 @@ def figures(config: Any, variables: Variables, splits: Splits, directory: Path) 
     """Losses; samples beside decoded real codes; where held-out codes surprise the prior."""
     settings = section(EvaluationConfig, config.evaluation, "evaluation")
     codec = check_codes(config, variables)
-    real = vqvae.spread_out(splits["validation"]["image"], 8)
+    real = spread_out(splits["validation"]["image"], 8)
     codes = codec.encode(real)
     drawn = draw(config, variables, int(config.seed), "figures", list(range(8)))
     pictures.generated(
@@ -464,7 +470,7 @@ def prior(run: Run, options: SamplingOptions) -> None:
 def reconstruct(run: Run, options: SamplingOptions) -> None:
     """A folder of images in; reconstructions and code maps out."""
     codec = check_codes(run.config, run.variables)
-    vqvae.write_reconstructions(run, options, codec, data_config(run.config))
+    write_reconstructions(run, options, codec, data_config(run.config))
 
 
 def inpaint(run: Run, options: SamplingOptions) -> None:
@@ -477,7 +483,7 @@ def inpaint(run: Run, options: SamplingOptions) -> None:
     settings = section(SamplingConfig, run.config.sampling, "sampling")
     codec = check_codes(run.config, run.variables)
     below = data_config(run.config)
-    names, images = vqvae.read_inputs(below, options, vqvae.load_data(below))
+    names, images = read_inputs(below, options)
     with Export(run, options, {"images": len(names)}) as export:
         mine = export.mine(len(names))
         if not mine:
@@ -537,7 +543,7 @@ def anomaly(run: Run, options: SamplingOptions) -> None:
     batch = section(EvaluationConfig, run.config.evaluation, "evaluation").batch_size
     codec = check_codes(run.config, run.variables)
     below = data_config(run.config)
-    names, images = vqvae.read_inputs(below, options, vqvae.load_data(below))
+    names, images = read_inputs(below, options)
     with Export(run, options, {"images": len(names)}) as export:
         mine = export.mine(len(names))
         if not mine:
