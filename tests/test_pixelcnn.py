@@ -11,7 +11,7 @@ import pytest
 from configs import pixelcnn_brain
 from lvae.models import pixelcnn, raster_sampling
 from lvae.models.causal_layers import causal_mask
-from lvae.tasks import pixelcnn as task
+from lvae.tasks.pixelcnn.network import build
 
 SHAPES = {
     "reference": dict(features=8, embedding=0, kernel=7, blocks="RR", heads=1, places=False),
@@ -70,7 +70,7 @@ def test_no_logit_depends_on_its_own_or_a_later_code(name):
 def test_the_shipped_configs_are_causal(argument):
     config = pixelcnn_brain.get_config(argument)
     config.model.features = 8  # masks do not know the width, and compiling does
-    model = task.build(config, codes=5, grid=(4, 5))
+    model = build(config, codes=5, grid=(4, 5))
     moved = blame(model, randomised(model))
     assert (np.triu(moved) == 0).all()
     assert (moved[-1, :-1] > 0).any()
@@ -147,7 +147,7 @@ def test_top_k_draws_no_other_code():
 
 def test_reference_layers_have_the_parameters_of_the_description():
     config = pixelcnn_brain.get_config("reference")
-    model = task.build(config, codes=128, grid=(8, 8))
+    model = build(config, codes=128, grid=(8, 8))
     shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 8, 8), jnp.int32))
     found = {
         name: sum(leaf.size for leaf in jax.tree.leaves(layer))
