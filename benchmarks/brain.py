@@ -23,9 +23,9 @@ import numpy as np
 
 from benchmarks import report
 from configs import pixelcnn_brain, vqvae_brain
-from lvae.models import convolution, pixelcnn
-from lvae.tasks import pixelcnn as prior_task
-from lvae.tasks import vqvae as vqvae_task
+from lvae.models import convolution, raster_sampling
+from lvae.tasks.pixelcnn.network import build as build_prior
+from lvae.tasks.vqvae.network import build as build_vqvae
 
 PRODUCTS = ("dot_general", "conv_general_dilated")
 
@@ -65,7 +65,7 @@ def vqvae_flops(argument: str | None) -> dict[str, Any]:
     # count convolutions, not how they are laid out on a CPU
     with mock.patch.object(convolution, "_uses_matmul", return_value=False):
         config = vqvae_brain.get_config(argument)
-        network = vqvae_task.build(config)
+        network = build_vqvae(config)
         images = jax.ShapeDtypeStruct((1, config.data.size, config.data.size, 1), jnp.float32)
         params = jax.eval_shape(network.init, jax.random.key(0), images)
         counted = flops_of(network.apply, params, images)
@@ -78,7 +78,7 @@ def vqvae_flops(argument: str | None) -> dict[str, Any]:
 
 def prior_flops(argument: str | None, codes: int, edge: int) -> dict[str, Any]:
     """Forward pass of one map of codes."""
-    network = prior_task.build(pixelcnn_brain.get_config(argument), codes, (edge, edge))
+    network = build_prior(pixelcnn_brain.get_config(argument), codes, (edge, edge))
     maps = jax.ShapeDtypeStruct((1, edge, edge), jnp.int32)
     params = jax.eval_shape(network.init, jax.random.key(0), maps)
     name = f"pixelcnn_brain:{argument}" if argument else "pixelcnn_brain"
@@ -104,14 +104,14 @@ def sampling(batch: int, priors: list[str]) -> None:
     for prior in priors:
         size = 128 if prior == "reference" else 1024
         config = pixelcnn_brain.get_config(None if prior == "ours" else prior)
-        network = prior_task.build(config, size, (16, 16))
+        network = build_prior(config, size, (16, 16))
         blank = jnp.zeros((batch, 16, 16), jnp.int32)
         params = jax.jit(network.init)(jax.random.key(0), blank)["params"]
         keys = jax.random.split(jax.random.key(1), batch)
         arguments = (params, keys, blank, jnp.ones(blank.shape, bool))
         drawn, seconds = {}, {}
         for name in ("cached", "naive"):
-            function = jax.jit(getattr(pixelcnn, f"sample_{name}"), static_argnums=0)
+            function = jax.jit(getattr(raster_sampling, f"sample_{name}"), static_argnums=0)
 
             call = functools.partial(function, network, *arguments)
             drawn[name] = np.asarray(call())

@@ -8,6 +8,10 @@ import pytest
 from PIL import Image
 
 from lvae.data import brain
+from lvae.data.brain.png_slices import FOLDERS
+from lvae.data.brain.pseudo_subjects import _smooth_fields
+from lvae.data.brain.splits import SPLITS, split_subjects
+from lvae.data.brain.volume_slices import slice_volume
 from lvae.errors import UserError
 
 CONFIG = brain.BrainConfig(
@@ -36,7 +40,7 @@ def write_case(folder, case, count=2, size=64):
 
 @pytest.fixture
 def oasis(tmp_path):
-    for case, folder in enumerate(brain.FOLDERS.values(), start=1):
+    for case, folder in enumerate(FOLDERS.values(), start=1):
         write_case(tmp_path / folder, case, count=12)
     return tmp_path
 
@@ -47,7 +51,7 @@ def read(path):
 
 def test_oasis_folders_are_averaged_down_and_ordered_by_number(oasis):
     splits = read(oasis)
-    assert set(splits) == set(brain.SPLITS)
+    assert set(splits) == set(SPLITS)
     train = splits["train"]
     assert train["image"].shape == (12, 32, 32)
     assert train["slice"].tolist() == list(range(12))  # 2 before 10
@@ -58,7 +62,7 @@ def test_oasis_folders_are_averaged_down_and_ordered_by_number(oasis):
 
 
 def test_a_subject_in_two_splits_is_an_error(oasis):
-    write_case(oasis / brain.FOLDERS["test"], 1)
+    write_case(oasis / FOLDERS["test"], 1)
     with pytest.raises(UserError, match="subject case_001 is in both train and test"):
         read(oasis)
 
@@ -90,7 +94,7 @@ def damaged(path, kind):
     ],
 )
 def test_damaged_slices_are_named(oasis, kind, message):
-    damaged(oasis / brain.FOLDERS["validation"] / "case_002_slice_0.nii.png", kind)
+    damaged(oasis / FOLDERS["validation"] / "case_002_slice_0.nii.png", kind)
     with pytest.raises(UserError, match=message):
         read(oasis)
 
@@ -98,11 +102,11 @@ def test_damaged_slices_are_named(oasis, kind, message):
 def test_missing_and_empty_folders_are_named(oasis, tmp_path):
     with pytest.raises(UserError, match="absent: no such folder"):
         read(tmp_path / "absent")
-    for path in (oasis / brain.FOLDERS["test"]).iterdir():
+    for path in (oasis / FOLDERS["test"]).iterdir():
         path.unlink()
     with pytest.raises(UserError, match="slices_test: no PNG files"):
         read(oasis)
-    (oasis / brain.FOLDERS["test"]).rmdir()
+    (oasis / FOLDERS["test"]).rmdir()
     with pytest.raises(UserError, match="slices_test: no such folder"):
         read(oasis)
 
@@ -122,9 +126,7 @@ def write_head(path, flip=False):
 def test_volumes_are_sliced_with_the_front_up_whatever_their_axes(tmp_path):
     write_head(tmp_path / "a.nii.gz")
     write_head(tmp_path / "b.nii.gz", flip=True)
-    first, second = (
-        brain.slice_volume(tmp_path / name, CONFIG) for name in ("a.nii.gz", "b.nii.gz")
-    )
+    first, second = (slice_volume(tmp_path / name, CONFIG) for name in ("a.nii.gz", "b.nii.gz"))
     np.testing.assert_array_equal(first, second)
     assert first.shape == (3, 32, 32)
     middle = first[1].astype(float)
@@ -140,19 +142,19 @@ def test_volumes_are_split_by_subject(tmp_path):
         for session in range(2):
             write_head(tmp_path / f"sub-{subject}" / f"sub-{subject}_ses-{session}_T1w.nii.gz")
     splits = read(tmp_path)
-    counts = [len(np.unique(splits[name]["subject"])) for name in brain.SPLITS]
+    counts = [len(np.unique(splits[name]["subject"])) for name in SPLITS]
     assert counts == [3, 1, 1]
     assert sum(len(split["image"]) for split in splits.values()) == 5 * 2 * 3
 
 
 def test_split_depends_on_the_names_and_the_seed_alone():
     names = [f"s{index}" for index in range(20)]
-    first = brain.split_subjects(names, (0.8, 0.1, 0.1), 0)
-    assert brain.split_subjects(names[::-1] * 2, (0.8, 0.1, 0.1), 0) == first
-    assert brain.split_subjects(names, (0.8, 0.1, 0.1), 1) != first
-    assert sorted(list(first.values()).count(name) for name in brain.SPLITS) == [2, 2, 16]
-    tiny = brain.split_subjects(["a", "b", "c"], (0.98, 0.01, 0.01), 0)
-    assert sorted(tiny.values()) == sorted(brain.SPLITS)
+    first = split_subjects(names, (0.8, 0.1, 0.1), 0)
+    assert split_subjects(names[::-1] * 2, (0.8, 0.1, 0.1), 0) == first
+    assert split_subjects(names, (0.8, 0.1, 0.1), 1) != first
+    assert sorted(list(first.values()).count(name) for name in SPLITS) == [2, 2, 16]
+    tiny = split_subjects(["a", "b", "c"], (0.98, 0.01, 0.01), 0)
+    assert sorted(tiny.values()) == sorted(SPLITS)
 
 
 def test_too_few_volumes_and_empty_ones_are_named(tmp_path):
@@ -161,7 +163,7 @@ def test_too_few_volumes_and_empty_ones_are_named(tmp_path):
         read(tmp_path)
     nibabel.save(nibabel.Nifti1Image(np.zeros((5, 5, 5)), np.eye(4)), tmp_path / "zero.nii")
     with pytest.raises(UserError, match=r"zero\.nii: no voxel above zero"):
-        brain.slice_volume(tmp_path / "zero.nii", CONFIG)
+        slice_volume(tmp_path / "zero.nii", CONFIG)
 
 
 def test_images_for_sampling_may_have_any_name(tmp_path):
@@ -202,7 +204,7 @@ def test_smooth_fields_have_unit_variance_and_are_smooth():
     axes = [np.linspace(0, 240, 41)] * 3
     steps = []
     for knots_mm in (30.0, 60.0):
-        fields = brain._smooth_fields(np.random.default_rng(0), 40, axes, knots_mm)
+        fields = _smooth_fields(np.random.default_rng(0), 40, axes, knots_mm)
         assert fields.std() == pytest.approx(1, abs=0.1)
         steps.append(np.diff(fields, axis=-1).std())
     assert steps[0] / steps[1] == pytest.approx(2, rel=0.15)  # slopes go with one over the spacing

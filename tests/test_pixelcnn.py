@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from configs import pixelcnn_brain
-from lvae.models import pixelcnn
-from lvae.tasks import pixelcnn as task
+from lvae.models import pixelcnn, raster_sampling
+from lvae.models.causal_layers import causal_mask
+from lvae.tasks.pixelcnn.network import build
 
 SHAPES = {
     "reference": dict(features=8, embedding=0, kernel=7, blocks="RR", heads=1, places=False),
@@ -36,10 +37,10 @@ def randomised(model, seed=0):
 
 
 def test_masks_of_the_two_kinds():
-    np.testing.assert_array_equal(pixelcnn.causal_mask(3, "A"), [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
-    np.testing.assert_array_equal(pixelcnn.causal_mask(3, "B"), [[1, 1, 1], [1, 1, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(causal_mask(3, "A"), [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(causal_mask(3, "B"), [[1, 1, 1], [1, 1, 0], [0, 0, 0]])
     with pytest.raises(ValueError, match="'A' or 'B'"):
-        pixelcnn.causal_mask(3, "C")
+        causal_mask(3, "C")
 
 
 def blame(model, params):
@@ -69,7 +70,7 @@ def test_no_logit_depends_on_its_own_or_a_later_code(name):
 def test_the_shipped_configs_are_causal(argument):
     config = pixelcnn_brain.get_config(argument)
     config.model.features = 8  # masks do not know the width, and compiling does
-    model = task.build(config, codes=5, grid=(4, 5))
+    model = build(config, codes=5, grid=(4, 5))
     moved = blame(model, randomised(model))
     assert (np.triu(moved) == 0).all()
     assert (moved[-1, :-1] > 0).any()
@@ -80,8 +81,8 @@ def likelihoods(model, params, maps):
     return pixelcnn.log_likelihood(model.apply({"params": params}, maps), maps)
 
 
-cached = jax.jit(pixelcnn.sample_cached, static_argnums=(0, 6))
-naive = jax.jit(pixelcnn.sample_naive, static_argnums=(0, 6))
+cached = jax.jit(raster_sampling.sample_cached, static_argnums=(0, 6))
+naive = jax.jit(raster_sampling.sample_naive, static_argnums=(0, 6))
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -140,13 +141,13 @@ def test_top_k_draws_no_other_code():
     logits = jnp.asarray([[0.0, 3.0, 2.0, 1.0]])
     for seed in range(20):
         noise = 5 * jax.random.gumbel(jax.random.key(seed), (1, 4))
-        assert int(pixelcnn.draw(logits, noise, 1.0, 2)[0]) in (1, 2)
-    assert int(pixelcnn.draw(logits, jnp.ones((1, 4)), 0.0, 0)[0]) == 1
+        assert int(raster_sampling.draw(logits, noise, 1.0, 2)[0]) in (1, 2)
+    assert int(raster_sampling.draw(logits, jnp.ones((1, 4)), 0.0, 0)[0]) == 1
 
 
 def test_reference_layers_have_the_parameters_of_the_description():
     config = pixelcnn_brain.get_config("reference")
-    model = task.build(config, codes=128, grid=(8, 8))
+    model = build(config, codes=128, grid=(8, 8))
     shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 8, 8), jnp.int32))
     found = {
         name: sum(leaf.size for leaf in jax.tree.leaves(layer))

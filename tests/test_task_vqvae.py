@@ -12,11 +12,18 @@ from skimage.metrics import structural_similarity
 
 from configs import pixelcnn_brain, vqvae_brain
 from lvae import sampling
-from lvae.data import brain
+from lvae.data.brain.png_slices import FOLDERS, read_png
 from lvae.errors import UserError
 from lvae.models import quantizer
 from lvae.tasks import pixelcnn, vqvae
+from lvae.tasks._export import as_bytes
 from lvae.tasks.interface import SamplingOptions
+from lvae.tasks.pixelcnn import modes
+from lvae.tasks.pixelcnn.baselines import context_nats, unigram_nats
+from lvae.tasks.pixelcnn.below import _restored, check_codes, codec_of
+from lvae.tasks.vqvae.codec import Codec
+from lvae.tasks.vqvae.network import build, features_of
+from lvae.tasks.vqvae.settings import settings_of
 from lvae.training import loop
 
 OASIS_SIZE = 64  # pixels of the PNGs written here, twice the smoke config's
@@ -28,7 +35,7 @@ def oasis(tmp_path_factory):
     root = tmp_path_factory.mktemp("oasis")
     rows, columns = np.mgrid[:OASIS_SIZE, :OASIS_SIZE]
     case = 0
-    for folder, cases in zip(brain.FOLDERS.values(), (4, 2, 2)):
+    for folder, cases in zip(FOLDERS.values(), (4, 2, 2)):
         (root / folder).mkdir()
         for _ in range(cases):
             case += 1
@@ -61,7 +68,7 @@ def test_evaluate_of_the_vqvae_is_scikit_image_on_held_out_slices(runs):
     run = sampling.load_run(runs / "vqvae")
     found = evaluate(run, vqvae)
     images = vqvae.load_data(run.config)["test"]["image"]
-    codec = vqvae.Codec(run.config, run.variables)
+    codec = Codec(run.config, run.variables)
     codes = codec.encode(images)
     expected = [
         structural_similarity(
@@ -86,7 +93,7 @@ def test_evaluate_of_the_vqvae_is_scikit_image_on_held_out_slices(runs):
 def test_evaluate_of_the_prior_has_its_baselines(runs):
     run = sampling.load_run(runs / "prior")
     found = evaluate(run, pixelcnn)
-    codec = pixelcnn.codec_of(run.config)
+    codec = codec_of(run.config)
     splits = pixelcnn.load_data(run.config)
     train, test = (codec.encode(splits[name]["image"]) for name in ("train", "test"))
     counts = np.bincount(train.ravel(), minlength=16) + 1
@@ -101,11 +108,11 @@ def test_evaluate_of_the_prior_has_its_baselines(runs):
 def test_the_context_baseline_knows_a_deterministic_map():
     rows, columns = np.mgrid[:6, :6]
     maps = np.stack([(rows + columns + start) % 5 for start in range(5)])
-    nats = pixelcnn.context_nats(maps, maps, 5).mean()
+    nats = context_nats(maps, maps, 5).mean()
     # 25 of 36 codes have both neighbours and follow from them; the first one of a map does not
-    assert nats < 0.6 * pixelcnn.unigram_nats(maps, maps, 5)
+    assert nats < 0.6 * unigram_nats(maps, maps, 5)
     random = np.random.default_rng(0).integers(0, 5, (40, 6, 6))
-    nats = pixelcnn.context_nats(random[:20], random[20:], 5)
+    nats = context_nats(random[:20], random[20:], 5)
     assert nats.shape == (20, 6, 6)
     assert nats.mean() == pytest.approx(np.log(5), abs=0.05)
 
@@ -116,11 +123,11 @@ def options(runs, mode, out, **changes):
 
 def test_prior_draws_the_same_files_in_any_cut(runs, tmp_path):
     run = sampling.load_run(runs / "prior")
-    pixelcnn.prior(run, options(runs, "prior", tmp_path / "all", num_samples=4))
+    modes.prior(run, options(runs, "prior", tmp_path / "all", num_samples=4))
     names = {path.name for path in (tmp_path / "all").iterdir()}
     assert {"manifest.json", "preview.png", "sample_00003.png", "sample_00003_codes.npy"} <= names
     half = options(runs, "prior", tmp_path / "half", num_samples=4)
-    pixelcnn.prior(run, dataclasses.replace(half, shard=(1, 2)))
+    modes.prior(run, dataclasses.replace(half, shard=(1, 2)))
     for name in ("sample_00001.png", "sample_00003_codes.npy"):
         assert (tmp_path / "half" / name).read_bytes() == (tmp_path / "all" / name).read_bytes()
     assert not (tmp_path / "half" / "sample_00000.png").exists()
@@ -129,49 +136,49 @@ def test_prior_draws_the_same_files_in_any_cut(runs, tmp_path):
 def test_a_finished_export_is_left_alone_and_another_refused(runs, tmp_path, capsys):
     run = sampling.load_run(runs / "prior")
     request = options(runs, "prior", tmp_path, num_samples=2)
-    pixelcnn.prior(run, request)
+    modes.prior(run, request)
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    pixelcnn.prior(run, request)
+    modes.prior(run, request)
     assert "complete" in capsys.readouterr().err
     assert before == {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     with pytest.raises(UserError, match="another export"):
-        pixelcnn.prior(run, dataclasses.replace(request, seed=4))
+        modes.prior(run, dataclasses.replace(request, seed=4))
 
 
 @pytest.mark.parametrize("name", ["vqvae", "prior"])
 def test_reconstruct_writes_images_and_codes_that_belong_together(runs, oasis, tmp_path, name):
     run = sampling.load_run(runs / name)
-    data = oasis / brain.FOLDERS["test"]
+    data = oasis / FOLDERS["test"]
     task = vqvae if name == "vqvae" else pixelcnn
     task.MODES["reconstruct"](run, options(runs, "reconstruct", tmp_path, data=data))
-    codec = vqvae.Codec(*pixelcnn._restored(str(runs / "vqvae"), 0.0))
+    codec = Codec(*_restored(str(runs / "vqvae"), 0.0))
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["samples"][0]["id"] == "case_007_slice_0"
     assert len(manifest["samples"]) == 8
     codes = np.load(tmp_path / "case_007_slice_2_codes.npy")
-    image = brain.read_png(tmp_path / "case_007_slice_2.png", 32)
-    np.testing.assert_array_equal(image, pixelcnn.as_bytes(codec.decode(codes[None])[0]))
+    image = read_png(tmp_path / "case_007_slice_2.png", 32)
+    np.testing.assert_array_equal(image, as_bytes(codec.decode(codes[None])[0]))
     np.testing.assert_array_equal(
-        codes, codec.encode(brain.read_png(data / "case_007_slice_2.nii.png", 32)[None])[0]
+        codes, codec.encode(read_png(data / "case_007_slice_2.nii.png", 32)[None])[0]
     )
 
 
 def test_inpaint_changes_nothing_outside_its_mask(runs, oasis, tmp_path):
     run = sampling.load_run(runs / "prior")
-    data = oasis / brain.FOLDERS["test"]
-    pixelcnn.inpaint(run, options(runs, "inpaint", tmp_path, data=data, num_samples=3))
-    codec = pixelcnn.codec_of(run.config)
+    data = oasis / FOLDERS["test"]
+    modes.inpaint(run, options(runs, "inpaint", tmp_path, data=data, num_samples=3))
+    codec = codec_of(run.config)
     for index in range(3):
         name = f"case_007_slice_{index}"
         codes, mask = (np.load(tmp_path / f"{name}_{kind}.npy") for kind in ("codes", "mask"))
-        before = codec.encode(brain.read_png(data / f"{name}.nii.png", 32)[None])[0]
+        before = codec.encode(read_png(data / f"{name}.nii.png", 32)[None])[0]
         np.testing.assert_array_equal(codes[~mask], before[~mask])
         assert mask.sum() == 4  # a quarter of an edge of 8
 
 
 def test_anomaly_is_the_surprise_of_every_code(runs, tmp_path):
     run = sampling.load_run(runs / "prior")
-    pixelcnn.anomaly(run, options(runs, "anomaly", tmp_path, num_samples=2))
+    modes.anomaly(run, options(runs, "anomaly", tmp_path, num_samples=2))
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     for sample in manifest["samples"]:
         nats = np.load(tmp_path / f"{sample['id']}_anomaly.npy")
@@ -203,7 +210,7 @@ def test_a_prior_needs_its_own_vqvae(runs, tmp_path):
     run = sampling.load_run(runs / "prior")
     other = dict(run.variables, buffers={"fingerprint": np.uint32(1)})
     with pytest.raises(UserError, match="not those this prior was trained on"):
-        pixelcnn.check_codes(run.config, other)
+        check_codes(run.config, other)
 
 
 def make(argument, **model):
@@ -223,10 +230,10 @@ def make(argument, **model):
 def test_codebook_starts_at_clusters_and_is_counted_over_an_epoch():
     config, splits, variables, loss = make("smoke")
     buffers, key = variables["buffers"], jax.random.key(0)
-    model, _ = vqvae.settings(config)
+    model, _ = settings_of(config)
     some = jnp.asarray(splits["train"]["image"][[0, 5, 10, 15]])
     params = {"params": variables["params"]["network"]}
-    vectors = vqvae._features(vqvae.build(config), model, params, some).reshape(-1, 18)
+    vectors = features_of(build(config), model, params, some).reshape(-1, 18)
     start = buffers["codebook"]["codes"]
     codes = np.asarray(quantizer.nearest(vectors, start))
     for code in np.unique(codes)[:4]:  # a cluster's centre is the mean of what is nearest to it
@@ -266,4 +273,4 @@ def test_the_shipped_configs_say_what_they_do_not_know():
     config = vqvae_brain.get_config("fsq")
     config.model.codes = 100
     with pytest.raises(UserError, match=r"config\.model: codes 100"):
-        vqvae.settings(config)
+        settings_of(config)

@@ -9,12 +9,12 @@ import scipy.fft
 
 from configs import vqvae_brain
 from lvae.models import vqvae
-from lvae.tasks import vqvae as task
+from lvae.tasks.vqvae.network import build, grid
 
 
 def shapes_of(argument):
     config = vqvae_brain.get_config(argument)
-    network = task.build(config)
+    network = build(config)
     size = config.data.size
     return (
         config,
@@ -46,7 +46,7 @@ def test_code_maps_have_the_shape_that_the_task_says(argument):
     features = jax.eval_shape(
         lambda p, x: network.apply({"params": p}, x, method="encode"), params, images
     )
-    assert features.shape == (2, *task.grid(config), config.model.dimension)
+    assert features.shape == (2, *grid(config), config.model.dimension)
     decoded = jax.eval_shape(
         lambda p, x: network.apply({"params": p}, x, method="decode"), params, features
     )

@@ -1,4 +1,4 @@
-"""One system a file: data, model and loss meet here. CONTRIBUTING.md says what a task offers."""
+"""One system a package: data, model and loss meet here. CONTRIBUTING.md says what a task offers."""
 
 import importlib
 import pkgutil

@@ -16,6 +16,11 @@ from lvae.tasks.interface import Run, SamplingOptions
 from lvae.training.provenance import versions
 
 
+def as_bytes(images: np.ndarray) -> np.ndarray:
+    """[0, 1] -> uint8; what is outside is clipped."""
+    return np.rint(255 * np.clip(images, 0, 1)).astype(np.uint8)
+
+
 class Export:
     """One call of sample.py, as a context manager.
 
@@ -71,7 +76,7 @@ class Export:
     def write_image(self, name: str, image: np.ndarray) -> None:
         """A grey PNG from uint8, or from numbers in [0, 1]."""
         if image.dtype != np.uint8:
-            image = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
+            image = as_bytes(image)
         atomic.write_bytes(self.options.out / name, png(image))
 
     def write_array(self, name: str, array: np.ndarray) -> None:

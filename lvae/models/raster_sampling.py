@@ -1,0 +1,84 @@
+"""Codes drawn from a `PixelCNN` in raster order: in one scan with caches, and naively."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from lvae.models.causal_layers import Rows
+from lvae.models.pixelcnn import PixelCNN
+
+
+def sample_cached(
+    model: PixelCNN,
+    params: Any,
+    keys: Array,
+    codes: Int[Array, "batch rows columns"],
+    redraw: Array,
+    temperature: float = 1.0,
+    top_k: int = 0,
+) -> Int[Array, "batch rows columns"]:
+    """Draws the codes under `redraw`, position by position, in one scan with caches.
+
+    Args:
+      model, params: the prior.
+      keys: (B,), one a sample.
+      codes: kept where `redraw` is false.
+      redraw: bool (B, rows, columns); all true: new maps.
+      temperature, top_k: see `draw`.
+    """
+    batch, rows, columns = codes.shape
+    variables = {"params": params}
+
+    def one(caches: Any, position: Any) -> tuple[Any, Array]:
+        index, known, free = position
+        place = (index // columns, index % columns)
+        stepped: Any = model.apply(variables, caches, place, method="step")
+        caches, logits = stepped
+        drawn = draw(logits, _noise(keys, index, model.size), temperature, top_k)
+        chosen = jnp.where(free, drawn, known)
+        return model.apply(variables, caches, chosen, place, method="put"), chosen
+
+    caches = model.apply(variables, batch, method="start")
+    flat, free = codes.reshape(batch, -1).T, redraw.reshape(batch, -1).T
+    _, drawn = jax.lax.scan(one, caches, (jnp.arange(rows * columns), flat, free))
+    return drawn.T.reshape(codes.shape)
+
+
+def sample_naive(
+    model: PixelCNN,
+    params: Any,
+    keys: Array,
+    codes: Int[Array, "batch rows columns"],
+    redraw: Array,
+    temperature: float = 1.0,
+    top_k: int = 0,
+) -> Int[Array, "batch rows columns"]:
+    """The same codes by running the whole network once a position: the definition, and slow."""
+    columns = codes.shape[2]
+
+    def one(index: Any, codes: Array) -> Array:
+        row, column = index // columns, index % columns
+        everywhere: Any = model.apply({"params": params}, codes)
+        logits = everywhere[:, row, column]
+        drawn = draw(logits, _noise(keys, index, model.size), temperature, top_k)
+        return codes.at[:, row, column].set(
+            jnp.where(redraw[:, row, column], drawn, codes[:, row, column])
+        )
+
+    return jax.lax.fori_loop(0, codes.shape[1] * columns, one, codes)
+
+
+def draw(logits: Rows, noise: Rows, temperature: float, top_k: int) -> Int[Array, " batch"]:
+    """One code a row, by the Gumbel trick; of the `top_k` likeliest codes only (0: of all)."""
+    if top_k:
+        lowest = jax.lax.top_k(logits, top_k)[0][:, -1:]
+        logits = jnp.where(logits < lowest, -jnp.inf, logits)
+    return jnp.argmax(logits + temperature * noise, axis=-1).astype(jnp.int32)
+
+
+def _noise(keys: Array, index: Any, size: int) -> Rows:
+    """Gumbel noise of one position: of each sample's own key."""
+    folded = jax.vmap(jax.random.fold_in, (0, None))(keys, index)
+    return jax.vmap(lambda key: jax.random.gumbel(key, (size,)))(folded)
