@@ -177,6 +177,11 @@ def test_images_for_sampling_may_have_any_name(tmp_path):
     write_head(tmp_path / "head.nii.gz")
     names, images = brain.read_images(tmp_path, CONFIG)
     assert names == ["head_slice_0", "head_slice_1", "head_slice_2"]
+    write_head(tmp_path / "head.late.nii")
+    assert brain.read_images(tmp_path, CONFIG)[0][-1] == "head_slice_2"
+    write_head(tmp_path / "head.nii")
+    with pytest.raises(UserError, match=r"two volumes would both become head_slice_0; rename"):
+        brain.read_images(tmp_path, CONFIG)
 
 
 def test_pseudo_subjects_are_many_deterministic_and_apart():

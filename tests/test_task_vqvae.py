@@ -21,7 +21,7 @@ from lvae.tasks.interface import SamplingOptions
 from lvae.tasks.pixelcnn import modes
 from lvae.tasks.pixelcnn.baselines import context_nats, unigram_nats
 from lvae.tasks.pixelcnn.below import _restored, check_codes, codec_of
-from lvae.tasks.vqvae.codec import Codec
+from lvae.tasks.vqvae.codec import Codec, _regions
 from lvae.tasks.vqvae.network import build, features_of
 from lvae.tasks.vqvae.settings import settings_of
 from lvae.training import loop
@@ -274,3 +274,11 @@ def test_the_shipped_configs_say_what_they_do_not_know():
     config.model.codes = 100
     with pytest.raises(UserError, match=r"config\.model: codes 100"):
         settings_of(config)
+
+
+def test_regions_of_maps_that_four_does_not_divide():
+    line = jnp.arange(6.0)[None, :, None]
+    np.testing.assert_allclose(_regions(line, 1)[0, :, 0], [0.5, 2.5, 4.0, 5.0])
+    np.testing.assert_allclose(_regions(line[:, :3], 1)[0, :, 0], [0, 1, 2])
+    line = jnp.arange(8.0)[None, :, None]
+    np.testing.assert_allclose(_regions(line, 1)[0, :, 0], [0.5, 2.5, 4.5, 6.5])

@@ -44,15 +44,6 @@ def straight_through(vectors: Array, quantised: Array) -> Array:
     return vectors + jax.lax.stop_gradient(quantised - vectors)
 
 
-def empty_codebook(size: int, dimension: int) -> Codebook:
-    """All zeros; `start` fills it."""
-    return Codebook(
-        codes=jnp.zeros((size, dimension)),
-        counts=jnp.zeros((size,)),
-        sums=jnp.zeros((size, dimension)),
-    )
-
-
 def codebook_from(codes: Float[Array, "k dimension"], count: float) -> Codebook:
     """An EMA codebook that stands at `codes`, each with the weight of `count` uses a step."""
     return Codebook(codes=codes, counts=jnp.full(codes.shape[0], count), sums=codes * count)

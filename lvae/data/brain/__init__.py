@@ -5,6 +5,7 @@ A slice is an uint8 image, black background, anterior up, the subject's left to 
 middle column as stored (RAS columns ascend to the right). All slices of a subject are in one split.
 """
 
+import collections
 import functools
 from pathlib import Path
 
@@ -67,8 +68,18 @@ def read_images(folder: Path, config: BrainConfig) -> tuple[list[str], UInt8[np.
     for path in paths:
         if path.is_file() and volumes.is_volume(path):
             sliced = slice_volume(path, config)
-            names += [f"{path.name.split('.')[0]}_slice_{index}" for index in range(len(sliced))]
+            names += [f"{_volume_name(path)}_slice_{index}" for index in range(len(sliced))]
             images.append(sliced)
     if not images:
         raise UserError(f"{folder}: no PNG slices and no volumes in it")
+    twice = [name for name, count in collections.Counter(names).items() if count > 1]
+    if twice:
+        raise UserError(
+            f"{folder}: two volumes would both become {twice[0]}; rename one of them or take it away"
+        )
     return names, np.concatenate(images)
+
+
+def _volume_name(path: Path) -> str:
+    """The file's name without the endings of volumes."""
+    return path.name.removesuffix(".gz").rpartition(".")[0]

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Array
 
 from lvae.configuration import section
-from lvae.figures import brain as pictures
 from lvae.models.pixelcnn import place_logits
 from lvae.tasks import vqvae
 from lvae.tasks.interface import Splits, Variables
@@ -115,6 +114,8 @@ def evaluate(
 
 def figures(config: Any, variables: Variables, splits: Splits, directory: Path) -> None:
     """Losses; samples beside decoded real codes; where held-out codes surprise the prior."""
+    from lvae.figures import brain as pictures
+
     settings = section(EvaluationConfig, config.evaluation, "evaluation")
     codec = check_codes(config, variables)
     real = spread_out(splits["validation"]["image"], 8)

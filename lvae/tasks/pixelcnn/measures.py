@@ -46,5 +46,6 @@ def sample_measures(
         )
         for measure, value in compared._asdict().items():
             result[f"{name}_{measure}"] = value
-    result["recall_share"] = result["samples_recall"] / max(result["train_recall"], 1e-9)
+    possible = result["train_recall"]
+    result["recall_share"] = result["samples_recall"] / possible if possible else float("nan")
     return result

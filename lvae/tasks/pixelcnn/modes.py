@@ -74,7 +74,7 @@ def inpaint(run: Run, options: SamplingOptions) -> None:
 
 
 def anomaly(run: Run, options: SamplingOptions) -> None:
-    """-ln p of the codes of every image, as a map (NPY, nats a code) and over the image (PNG)."""
+    """-ln p of the codes of every image, as a map: NPY, nats a code, and PNG."""
     batch = section(EvaluationConfig, run.config.evaluation, "evaluation").batch_size
     codec = check_codes(run.config, run.variables)
     names, images = read_inputs(data_config(run.config), options)

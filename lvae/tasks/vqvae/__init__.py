@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from lvae.figures import brain as pictures
 from lvae.metrics.images import ssim
 from lvae.models import quantizer
 from lvae.tasks.interface import Splits, Variables
@@ -131,6 +130,8 @@ def evaluate(
 
 def figures(config: Any, variables: Variables, splits: Splits, directory: Path) -> None:
     """Losses, SSIM by epoch against the reference's, slices with reconstructions and code maps."""
+    from lvae.figures import brain as pictures
+
     codec = Codec(config, variables)
     chosen = spread_out(splits["validation"]["image"], 6)
     codes = codec.encode(chosen)

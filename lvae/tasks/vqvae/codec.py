@@ -76,12 +76,13 @@ def _images(network: vqvae.VQVAE, params: Any, vectors: Array, codes: Array) -> 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _pooled(network: vqvae.VQVAE, model: ModelConfig, params: Any, images: Array) -> Array:
     features = features_of(network, model, params, images)
-    batch, rows, columns, dimension = features.shape
-    edge = (min(4, rows), min(4, columns))
-    blocks = features.reshape(
-        batch, edge[0], rows // edge[0], edge[1], columns // edge[1], dimension
-    )
-    return blocks.mean((2, 4)).reshape(batch, -1)
+    return _regions(_regions(features, 1), 2).reshape(len(images), -1)
+
+
+def _regions(features: Array, axis: int) -> Array:
+    """Means of four stretches along an axis, as equal as they can be; of fewer, if it is shorter."""
+    parts = jnp.array_split(features, min(4, features.shape[axis]), axis)
+    return jnp.concatenate([part.mean(axis, keepdims=True) for part in parts], axis)
 
 
 def in_batches(function: Any, array: np.ndarray, size: int) -> np.ndarray:
