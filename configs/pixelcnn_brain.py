@@ -26,7 +26,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
     config.model = ConfigDict()
     config.model.features = 96  # width of the network
-    config.model.embedding = 32  # length of the vector that stands for a code; 0: one-hot
+    config.model.embedding = 40  # length of the vector that stands for a code; 0: one-hot
+    config.model.tied = True  # these are the codes' own 20 numbers and their squares, at the door
+    # and at the end: what is learned of one code holds for those like it
     config.model.kernel = 5  # edge of the first layer, masked 'A'; each block sees one code further
     config.model.blocks = "GGGG"  # R: reference block, G: gated 3 x 3, A: attention
     config.model.heads = 4  # of the attention
@@ -72,6 +74,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     if arg == "reference":
         config.model.features = 128
         config.model.embedding = 0
+        config.model.tied = False
         config.model.kernel = 7
         config.model.blocks = "RRRR"
         config.model.places = False

@@ -14,13 +14,15 @@ from lvae.models.causal_layers import causal_mask
 from lvae.tasks.pixelcnn.network import build
 
 SHAPES = {
-    "reference": dict(features=8, embedding=0, kernel=7, blocks="RR", heads=1, places=False),
+    "reference": dict(features=8, embedding=0, kernel=7, blocks="RR", heads=1),
     "gated": dict(features=8, embedding=3, kernel=5, blocks="GAG", heads=2, places=True),
+    "tied": dict(features=8, embedding=3, kernel=3, blocks="G", heads=1, places=True, tied=True),
 }
 
 
 def small(name, size=3, grid=(3, 4)):
-    return pixelcnn.PixelCNN(size=size, grid=grid, dropout=0.0, **SHAPES[name])
+    options = {"places": False, "tied": False, **SHAPES[name]}
+    return pixelcnn.PixelCNN(size=size, grid=grid, dropout=0.0, **options)
 
 
 def randomised(model, seed=0):
@@ -168,3 +170,18 @@ def test_the_table_of_places_holds_the_smoothed_shares():
     everywhere = (np.bincount(codes.ravel(), minlength=4) + 1) / (codes.size + 4)
     expected = (np.array([0, 6, 0, 0]) + 10 * near + 10 * everywhere) / 26
     np.testing.assert_allclose(np.exp(logits[3, 2]), expected, rtol=1e-5)
+
+
+def test_products_with_code_features_are_normal_densities_over_the_codes():
+    codes = np.random.default_rng(0).normal(1.0, (3.0, 0.5), (6, 2))
+    features = np.asarray(pixelcnn.code_features(jnp.asarray(codes), 5))
+    np.testing.assert_array_equal(features[:, 4], 0)
+    mean, width = np.array([2.0, 1.0]), np.array([1.5, 0.4])
+    density = -0.5 * (((codes - mean) / width) ** 2).sum(1)
+    deviation, middle = codes.std(0) + 1e-6, codes.mean(0)
+    # -0.5 ((s z + m - mean) / width)^2 as a sum over z and z^2
+    linear = -deviation * (middle - mean) / width**2
+    squares = -0.5 * deviation**2 / width**2
+    logits = features[:, :4] @ np.concatenate([linear, squares])
+    np.testing.assert_allclose(logits - logits[0], density - density[0], rtol=1e-4, atol=1e-4)
+    assert pixelcnn.code_features(jnp.asarray(codes), 3).shape == (6, 3)

@@ -28,7 +28,10 @@ class PixelCNN(nn.Module):
 
     size: K. grid: rows and columns. features: width of the network. embedding: length of the
     vectors that stand for codes; 0: one-hot. kernel: of the first layer, masked 'A'. blocks: one
-    letter a block: R reference, G gated, A attention. heads: of attention. places: adds a learned
+    letter a block: R reference, G gated, A attention. heads: of attention. tied: logits are products
+    with the vectors that stand for the codes: started at `code_features`, likely codes are then a
+    normal distribution in the space of the codes, and what is learned of one holds for those like
+    it; else every code has weights of its own. places: adds a learned
     vector a position to the features and a learned table of logits to the output: where in the head
     a code lies tells what it may be. Filled with `place_logits`, the table is where learning
     starts; the network itself starts at zero. dropout: of the features before the blocks, while
@@ -42,6 +45,7 @@ class PixelCNN(nn.Module):
     kernel: int
     blocks: str
     heads: int
+    tied: bool
     places: bool
     dropout: float
 
@@ -61,7 +65,7 @@ class PixelCNN(nn.Module):
             self.normalise = nn.LayerNorm()
         self.drop = nn.Dropout(self.dropout)
         start = nn.initializers.zeros if self.places else nn.initializers.lecun_normal()
-        self.last = nn.Dense(self.size, kernel_init=start)
+        self.last = nn.Dense(self.embedding if self.tied else self.size, kernel_init=start)
 
     def _block(self, letter: str) -> nn.Module:
         if letter == "R":
@@ -87,9 +91,12 @@ class PixelCNN(nn.Module):
         x = self.drop(x, deterministic=not training)
         for layer in self.layers:
             x = layer(x)
-        if self.places:
-            return self.last(nn.silu(self.normalise(x))) + self.table
-        return self.last(x)
+        return self._logits(x, self.table) if self.places else self._logits(x)
+
+    def _logits(self, x: Array, table: Array | float = 0.0) -> Array:
+        """From the last features."""
+        x = self.last(nn.silu(self.normalise(x)) if self.places else x)
+        return (self.embed.attend(x) if self.tied else x) + table
 
     def start(self, batch: int) -> Any:
         """Caches of an empty map."""
@@ -110,10 +117,10 @@ class PixelCNN(nn.Module):
             cache, x = layer.step(cache, x, position)
             after.append(cache)
         if not self.places:
-            return (seen, after), self.last(x)
+            return (seen, after), self._logits(x)
         place = (0, position[0], position[1], 0)
         here = jax.lax.dynamic_slice(self.table, place, (1, 1, 1, self.size))[:, 0, 0]
-        return (seen, after), self.last(nn.silu(self.normalise(x))) + here
+        return (seen, after), self._logits(x, here)
 
     def put(self, caches: Any, codes: Int[Array, " batch"], position: Position) -> Any:
         """Tells the caches which codes were drawn at a position."""
@@ -137,6 +144,18 @@ def place_logits(
     everywhere = (everywhere / jnp.sum(everywhere)).reshape(1, 1, -1)
     shares = (counts + 10.0 * near + 10.0 * everywhere) / (codes.shape[0] + 20.0)
     return jnp.log(shares)[None]
+
+
+def code_features(vectors: Float[Array, "k dimension"], length: int) -> Float[Array, "k length"]:
+    """Vectors of codes, standardised, and their squares, cut or filled with zeros to `length`.
+
+    A sum of products with these is the log of a normal distribution's density over the codes, up to
+    a constant: its mean and its width along each axis are in the factors.
+    """
+    middle, spread = vectors.mean(0, keepdims=True), vectors.std(0, keepdims=True)
+    scaled = (vectors - middle) / (spread + 1e-6)
+    features = jnp.concatenate([scaled, scaled**2 - 1.0], axis=1)[:, :length]
+    return jnp.pad(features, ((0, 0), (0, length - features.shape[1])))
 
 
 def log_likelihood(

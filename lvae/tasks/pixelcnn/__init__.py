@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from lvae.configuration import section
-from lvae.models.pixelcnn import place_logits
+from lvae.models.pixelcnn import code_features, place_logits
 from lvae.tasks import vqvae
 from lvae.tasks.interface import Splits, Variables
 from lvae.tasks.pixelcnn.augmentation import augmented
@@ -35,7 +35,8 @@ def load_data(config: Any) -> Splits:
 def init(config: Any, splits: Splits, key: Array) -> Variables:
     """{"params": network, "buffers": which VQ-VAE the codes are of}.
 
-    A network with places starts at the shares of the codes of training slices at every place.
+    A network with places starts at the shares of the codes of training slices at every place, a
+    tied one at the vectors of the codes.
     """
     network = network_of(config)
     blank = jnp.zeros((1, *network.grid), jnp.int32)
@@ -49,6 +50,9 @@ def init(config: Any, splits: Splits, key: Array) -> Variables:
             for first in range(0, len(some), SAMPLE_BATCH)
         ]
         params = dict(params, table=place_logits(jnp.concatenate(codes), network.size))
+    if network.tied:
+        vectors = code_features(codec_of(config).vectors, network.embedding)
+        params = dict(params, embed={"embedding": vectors})
     return {"params": params, "buffers": {"fingerprint": mark}}
 
 

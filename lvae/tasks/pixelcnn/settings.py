@@ -19,6 +19,7 @@ class ModelConfig:
     kernel: int
     blocks: str
     heads: int
+    tied: bool
     places: bool
     dropout: float
 

@@ -26,11 +26,11 @@ class Codec:
         self.grid = grid(config)
         self._network = build(config)
         self._params = {"params": variables["params"]["network"]}
-        self._vectors = jnp.asarray(codes_of(self.model, variables))
+        self.vectors = jnp.asarray(codes_of(self.model, variables))
 
     def codes_of(self, images: Array) -> Array:
         """(B, H, W), uint8 or in [0, 1] -> code maps, int32 (B, rows, columns); traceable."""
-        return _codes(self._network, self.model, self._params, self._vectors, images)
+        return _codes(self._network, self.model, self._params, self.vectors, images)
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Code maps of any number of images."""
@@ -38,13 +38,13 @@ class Codec:
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Images, float32 (N, H, W) in [0, 1], of any number of code maps."""
-        decoder = functools.partial(_images, self._network, self._params, self._vectors)
+        decoder = functools.partial(_images, self._network, self._params, self.vectors)
         return in_batches(decoder, codes, self.batch_size)
 
     def shades(self, codes: np.ndarray) -> np.ndarray:
         """Code maps as grey values in [0, 1]: like codes alike, by rank on their first principal
         axis."""
-        centred = np.asarray(self._vectors) - np.asarray(self._vectors).mean(0)
+        centred = np.asarray(self.vectors) - np.asarray(self.vectors).mean(0)
         axis = np.linalg.svd(centred, full_matrices=False)[2][0]
         along = centred @ axis * np.sign(axis[np.argmax(np.abs(axis))])
         return (np.argsort(np.argsort(along)) / (len(along) - 1))[codes]
