@@ -29,8 +29,10 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.model.embedding = 40  # length of the vector that stands for a code; 0: one-hot
     config.model.tied = True  # these are the codes' own 20 numbers and their squares, at the door
     # and at the end: what is learned of one code holds for those like it
-    config.model.kernel = 5  # edge of the first layer, masked 'A'; each block sees one code further
-    config.model.blocks = "GGGG"  # R: reference block, G: gated 3 x 3, A: attention
+    config.model.kernel = 5  # edge of the first layer, masked 'A'; each block sees further
+    # R: reference block, G: gated 3 x 3 (a number: of codes this far apart), A: attention. These see
+    # 17 codes far, half a slice: the outline on the left tells that on the right.
+    config.model.blocks = "GG2G4G8"
     config.model.heads = 4  # of the attention
     config.model.places = True  # learned vectors and logits a position, from training counts
     config.model.dropout = 0.1  # of features, while training

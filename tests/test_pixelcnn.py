@@ -16,7 +16,7 @@ from lvae.tasks.pixelcnn.network import build
 SHAPES = {
     "reference": dict(features=8, embedding=0, kernel=7, blocks="RR", heads=1),
     "gated": dict(features=8, embedding=3, kernel=5, blocks="GAG", heads=2, places=True),
-    "tied": dict(features=8, embedding=3, kernel=3, blocks="G", heads=1, places=True, tied=True),
+    "tied": dict(features=8, embedding=3, kernel=3, blocks="G2G", heads=1, places=True, tied=True),
 }
 
 

@@ -33,13 +33,15 @@ class MaskedConv(nn.Module):
     """A convolution that sees the past only (van den Oord et al., 2016).
 
     Its kernel is (size, size, channels, features), as in an unmasked layer; the rows below the
-    centre are always masked and never multiplied.
+    centre are always masked and never multiplied. distance: between the codes that it reads (a
+    dilated convolution where it is above 1).
     """
 
     channels: int
     features: int
     size: int
     kind: str
+    distance: int = 1
 
     def setup(self) -> None:
         shape = (self.size, self.size, self.channels, self.features)
@@ -55,27 +57,52 @@ class MaskedConv(nn.Module):
 
     def __call__(self, x: Maps) -> Maps:
         reach = self.size // 2
-        y = convolve(x, self._kernel(), padding=((reach, 0), (reach, reach)))
+        thinned = _thinned(x, self.distance)
+        y = convolve(thinned, self._kernel(), padding=((reach, 0), (reach, reach)))
+        y = _unthinned(y, self.distance, x.shape)
         return y + self.bias.reshape(1, 1, 1, -1)
 
     def start(self, batch: int, grid: tuple[int, int]) -> Array:
         """The inputs so far, with the zeros around them that the kernel reaches."""
-        reach = self.size // 2
+        reach = self.size // 2 * self.distance
         return jnp.zeros((batch, grid[0] + reach, grid[1] + 2 * reach, self.channels))
 
     def put(self, cache: Array, x: Rows, position: Position) -> Array:
         """Writes the input at one position."""
-        reach = self.size // 2
+        reach = self.size // 2 * self.distance
         place = (0, position[0] + reach, position[1] + reach, 0)
         return jax.lax.dynamic_update_slice(cache, x[:, None, None], place)
 
     def read(self, cache: Array, position: Position) -> Rows:
         """The output at one position."""
-        reach = self.size // 2
-        window = (cache.shape[0], reach + 1, self.size, self.channels)
+        reach = self.size // 2 * self.distance
+        window = (cache.shape[0], reach + 1, 2 * reach + 1, self.channels)
         seen = jax.lax.dynamic_slice(cache, (0, position[0], position[1], 0), window)
+        seen = seen[:, :: self.distance, :: self.distance]
         flat = seen.reshape(cache.shape[0], -1) @ self._kernel().reshape(-1, self.features)
         return flat + self.bias.reshape(1, -1)
+
+
+def _thinned(x: Maps, distance: int) -> Maps:
+    """Every `distance`-th row and column as a map of its own, in the batch: neighbours there are
+    `distance` apart."""
+    if distance == 1:
+        return x
+    batch, rows, columns, features = x.shape
+    x = jnp.pad(x, ((0, 0), (0, -rows % distance), (0, -columns % distance), (0, 0)))
+    high, wide = -(-rows // distance), -(-columns // distance)
+    x = x.reshape(batch, high, distance, wide, distance, features).transpose(0, 2, 4, 1, 3, 5)
+    return x.reshape(batch * distance**2, high, wide, features)
+
+
+def _unthinned(x: Maps, distance: int, shape: tuple[int, ...]) -> Maps:
+    """The inverse of `_thinned`, for maps of that shape (but for the number of features)."""
+    if distance == 1:
+        return x
+    batch, rows, columns, _ = shape
+    _, high, wide, features = x.shape
+    x = x.reshape(batch, distance, distance, high, wide, features).transpose(0, 3, 1, 4, 2, 5)
+    return x.reshape(batch, high * distance, wide * distance, features)[:, :rows, :columns]
 
 
 class ReferenceBlock(nn.Module):
@@ -108,15 +135,16 @@ class ReferenceBlock(nn.Module):
 
 class GatedBlock(nn.Module):
     """Normalise, 1 x 1 to half, 3 x 3 'B' to twice that, tanh times sigmoid, 1 x 1 from zero,
-    added."""
+    added. distance: of the 3 x 3 layer."""
 
     features: int
+    distance: int = 1
 
     def setup(self) -> None:
         half = self.features // 2
         self.normalise = nn.LayerNorm()
         self.down = nn.Dense(half)
-        self.masked = MaskedConv(half, 2 * half, 3, "B")
+        self.masked = MaskedConv(half, 2 * half, 3, "B", self.distance)
         self.up = nn.Dense(self.features, kernel_init=nn.initializers.zeros)
 
     def __call__(self, x: Maps) -> Maps:

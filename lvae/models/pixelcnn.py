@@ -4,6 +4,7 @@ Codes are read in raster order. Like its layers (`lvae.models.causal_layers`), t
 whole maps or one position at a time; `lvae.models.raster_sampling` draws from it.
 """
 
+import re
 from typing import Any
 
 import flax.linen as nn
@@ -21,6 +22,9 @@ from lvae.models.causal_layers import (
     Rows,
 )
 
+BLOCK = r"(R|G|A)((?<=G)[1-9][0-9]*)?"  # of a config's `blocks`
+BLOCKS = rf"({BLOCK})*"
+
 
 class PixelCNN(nn.Module):
     """Logits of every code given those before it: codes (B, rows, columns) -> (B, rows, columns,
@@ -28,7 +32,8 @@ class PixelCNN(nn.Module):
 
     size: K. grid: rows and columns. features: width of the network. embedding: length of the
     vectors that stand for codes; 0: one-hot. kernel: of the first layer, masked 'A'. blocks: one
-    letter a block: R reference, G gated, A attention. heads: of attention. tied: logits are products
+    letter a block: R reference, G gated, A attention; a number behind G is the distance of the codes
+    that the block reads: "GG4" sees one and then four codes further. heads: of attention. tied: logits are products
     with the vectors that stand for the codes: started at `code_features`, likely codes are then a
     normal distribution in the space of the codes, and what is learned of one holds for those like
     it; else every code has weights of its own. places: adds a learned
@@ -60,21 +65,21 @@ class PixelCNN(nn.Module):
             self.place = self.param("place", nn.initializers.normal(0.5), shape)
             shape = (1, *self.grid, self.size)
             self.table = self.param("table", nn.initializers.zeros, shape)
-        self.layers = [self._block(letter) for letter in self.blocks]
+        if not re.fullmatch(BLOCKS, self.blocks):
+            raise ValueError(f"blocks {self.blocks!r}: expected R, G, A, and numbers behind G only")
+        self.layers = [self._block(kind, number) for kind, number in re.findall(BLOCK, self.blocks)]
         if self.places:
             self.normalise = nn.LayerNorm()
         self.drop = nn.Dropout(self.dropout)
         start = nn.initializers.zeros if self.places else nn.initializers.lecun_normal()
         self.last = nn.Dense(self.embedding if self.tied else self.size, kernel_init=start)
 
-    def _block(self, letter: str) -> nn.Module:
-        if letter == "R":
+    def _block(self, kind: str, number: str) -> nn.Module:
+        if kind == "R":
             return ReferenceBlock(self.features)
-        if letter == "G":
-            return GatedBlock(self.features)
-        if letter == "A":
-            return CausalAttention(self.features, self.heads)
-        raise ValueError(f"block {letter!r}: expected R, G or A")
+        if kind == "G":
+            return GatedBlock(self.features, int(number or 1))
+        return CausalAttention(self.features, self.heads)
 
     def vectors(self, codes: Int[Array, "..."]) -> Array:
         """What stands for a code at the network's door."""
