@@ -26,7 +26,11 @@ _NUM_SAMPLES = flags.DEFINE_integer(
     lower_bound=1,
 )
 _FACTOR = flags.DEFINE_float(
-    "factor", 1.0, "Multiplies the noise of the sampling layer; 0 gives the mean.", lower_bound=0.0
+    "factor",
+    1.0,
+    "Multiplies the noise of the sampling layer, or a prior's temperature; 0 gives the mean, or the "
+    "likeliest.",
+    lower_bound=0.0,
 )
 _DATA = flags.DEFINE_string(
     "data", None, "Input: a folder or file of the task's own kind. Default: the training split."

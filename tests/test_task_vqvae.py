@@ -133,6 +133,14 @@ def test_prior_draws_the_same_files_in_any_cut(runs, tmp_path):
     assert not (tmp_path / "half" / "sample_00000.png").exists()
 
 
+def test_without_noise_the_prior_draws_its_likeliest_map_again_and_again(runs, tmp_path):
+    run = sampling.load_run(runs / "prior")
+    request = options(runs, "prior", tmp_path, num_samples=2)
+    modes.prior(run, dataclasses.replace(request, factor=0.0))
+    first, second = (np.load(tmp_path / f"sample_0000{index}_codes.npy") for index in (0, 1))
+    np.testing.assert_array_equal(first, second)
+
+
 def test_a_finished_export_is_left_alone_and_another_refused(runs, tmp_path, capsys):
     run = sampling.load_run(runs / "prior")
     request = options(runs, "prior", tmp_path, num_samples=2)

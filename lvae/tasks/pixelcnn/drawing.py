@@ -18,12 +18,21 @@ SAMPLE_BATCH = 32  # maps drawn at once
 
 
 def draw(
-    config: Any, variables: Variables, seed: int, stream_name: str, indices: list[int]
+    config: Any,
+    variables: Variables,
+    seed: int,
+    stream_name: str,
+    indices: list[int],
+    factor: float = 1.0,
 ) -> np.ndarray:
-    """New code maps, int32 (N, rows, columns); each of (seed, name, its own index) alone."""
+    """New code maps, int32 (N, rows, columns); each of (seed, name, its own index) alone.
+
+    factor: of the config's temperature.
+    """
     network = network_of(config)
     blank = np.zeros((len(indices), *network.grid), np.int32)
-    return redraw(config, variables, seed, stream_name, indices, blank, np.ones(blank.shape, bool))
+    free = np.ones(blank.shape, bool)
+    return redraw(config, variables, seed, stream_name, indices, blank, free, factor)
 
 
 def redraw(
@@ -34,6 +43,7 @@ def redraw(
     indices: list[int],
     codes: np.ndarray,
     free: np.ndarray,
+    factor: float = 1.0,
 ) -> np.ndarray:
     """The code maps with the codes under `free` drawn anew."""
     settings = section(SamplingConfig, config.sampling, "sampling")
@@ -50,7 +60,7 @@ def redraw(
             keys[filled],
             codes[filled],
             free[filled],
-            settings.temperature,
+            factor * settings.temperature,
             settings.top_k,
         )
         drawn.append(np.asarray(maps)[: len(rows)])

@@ -16,7 +16,7 @@ from lvae.tasks.vqvae.slices import read_inputs
 
 
 def prior(run: Run, options: SamplingOptions) -> None:
-    """New slices: PNGs and their code maps."""
+    """New slices: PNGs and their code maps. --factor multiplies the temperature."""
     settings = section(SamplingConfig, run.config.sampling, "sampling")
     codec = check_codes(run.config, run.variables)
     count = settings.count if options.num_samples is None else options.num_samples
@@ -24,7 +24,7 @@ def prior(run: Run, options: SamplingOptions) -> None:
         mine = export.mine(count)
         if not mine:
             return
-        codes = draw(run.config, run.variables, options.seed, "prior", mine)
+        codes = draw(run.config, run.variables, options.seed, "prior", mine, options.factor)
         images = codec.decode(codes)
         for place, index in enumerate(mine):
             export.write_image(f"sample_{index:05d}.png", images[place])
