@@ -78,6 +78,7 @@ ROWS = {
     "default 32 a frame": Row(_DEFAULT, per_frame=4 * PER_FRAME),
     "classical + notebook": Row((Drawing("notebook", "noise"),), classical=0.5),
     "classical + default": Row(_DEFAULT, classical=0.5),
+    "classical + default 32": Row(_DEFAULT, classical=0.5, per_frame=4 * PER_FRAME),
     "simulator": Row(real=False, simulated=640),
     "simulator then real": Row(simulated=640, early_share=0.5),
 }
