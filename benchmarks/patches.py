@@ -65,8 +65,10 @@ def train(config: Any, splits: Splits) -> tuple[dict[str, Any], float]:
     steps = settings.total_steps(examples)
     optimizer = make_optimizer(settings, steps)
     start = time.perf_counter()
-    variables = jax.jit(lambda key: task.init(config, splits, key))(stream(config.seed, "init"))
-    state = init_state(variables, optimizer, settings)
+    # One program: the average of the params, where there is one, has memory of its own.
+    state = jax.jit(lambda key: init_state(task.init(config, splits, key), optimizer, settings))(
+        stream(config.seed, "init")
+    )
     step = make_step(task.make_loss(config, splits), optimizer, settings)
     dispatch = jax.jit(make_dispatch(step), donate_argnums=0)
     order_key, step_key = stream(config.seed, "order"), stream(config.seed, "step")
