@@ -49,7 +49,7 @@ class Row:
     """A training set.
 
     drawn: generated frames in it. classical: share of its frames that are augmented classically.
-    augmentation: what of config.augmentation is then another value.
+    posed: all frames are brought into other poses, as in configs/registration.py:posed.
     real: whether real frames are in it. simulated: recordings of the simulator, 2 frames each.
     early_share: of the steps, at the start, on simulated frames alone. folders: of frames that are
     there already. per_frame: generated frames of each drawing for every real one.
@@ -57,7 +57,7 @@ class Row:
 
     drawn: tuple[Drawing, ...] = ()
     classical: float = 0.0
-    augmentation: tuple[tuple[str, float], ...] = ()
+    posed: bool = False
     real: bool = True
     simulated: int = 0
     early_share: float = 0.0
@@ -66,19 +66,6 @@ class Row:
 
 
 _DEFAULT = (Drawing("default", "noise"), Drawing("default", "prior"))
-# Another patient, another distance of the endoscope: the grid elsewhere, larger or smaller. Eight
-# recordings show less of that than of shapes. Shapes and missing points are left to the generator.
-_OTHER_POSES = tuple(
-    {
-        "rotation": 10.0,
-        "shear": 5.0,
-        "translation": 0.1,
-        "warp_x": 0.0,
-        "warp_y": 0.0,
-        "jitter": 0.0,
-        "dropout": 0.0,
-    }.items()
-)
 ROWS = {
     "real": Row(),
     "classical": Row(classical=1.0),
@@ -94,12 +81,9 @@ ROWS = {
     "classical + notebook": Row((Drawing("notebook", "noise"),), classical=0.5),
     "classical + default": Row(_DEFAULT, classical=0.5),
     "classical + default 32": Row(_DEFAULT, classical=0.5, per_frame=4 * PER_FRAME),
-    "posed + notebook": Row(
-        (Drawing("notebook", "noise"),), classical=1.0, augmentation=_OTHER_POSES
-    ),
-    "posed + default 32": Row(
-        _DEFAULT, classical=1.0, augmentation=_OTHER_POSES, per_frame=4 * PER_FRAME
-    ),
+    "posed": Row(posed=True),
+    "posed + notebook": Row((Drawing("notebook", "noise"),), posed=True),
+    "posed + default 32": Row(_DEFAULT, posed=True, per_frame=4 * PER_FRAME),
     "simulator": Row(real=False, simulated=640),
     "simulator then real": Row(simulated=640, early_share=0.5),
 }
@@ -227,8 +211,11 @@ def _config(
         config.training_set.real = row.real
         config.training_set.generated = ",".join(generated)
         config.training_set.early_share = row.early_share
-        config.augmentation.share = row.classical
-        config.augmentation.update(dict(row.augmentation))
+        if row.posed:
+            posed = importlib.import_module("configs.registration").get_config("posed")
+            config.augmentation = posed.augmentation
+        else:
+            config.augmentation.share = row.classical
         config.training.learning_rate = learning_rate
         config.training.evaluate_every = 0  # at the end only
         if not options.smoke:

@@ -58,14 +58,14 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     model.components = 0  # of the Gaussian-mixture prior; 0: standard normal
 
     config.loss = loss = ml_collections.ConfigDict()
-    loss.kl_weight = 0.3  # of the divergence, against cross-entropy summed over pixels
+    loss.kl_weight = 0.1  # of the divergence, against cross-entropy summed over pixels
     loss.healthy_kl_weight = 1.0  # the same in the healthy-only model
     loss.free_bits = 0.0  # nats a patch under which the batch's mean divergence costs nothing
     loss.labels = 100  # labelled training patches of each kind, of some 9,000; 0: no supervision
     loss.label_weight = 1000.0  # nats of label against nats of pixels: there are 784 pixels
     loss.label_shift = 3  # px; labelled patches are moved by up to this
     loss.label_mirror = True  # labelled patches are mirrored left-right; wrong for digits
-    loss.label_gain = 0.1  # sigma of the log of the power that brightens labelled patches
+    loss.label_gain = 0.4  # sigma of the log of the power that brightens labelled patches
 
     config.training = training = ml_collections.ConfigDict()
     training.steps = 1500  # optimiser steps, some 20 epochs
@@ -107,6 +107,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
         loss.label_weight = 100.0
         loss.label_mirror = False
         loss.label_shift = 2
+        loss.label_gain = 0.1  # ink is about equally black everywhere
         training.steps = 1000  # 100 epochs of 1,300 digits
         evaluation.anomaly_score = "reconstruction"  # a 9 differs from every 7 in its strokes
         evaluation.bright_only = False
