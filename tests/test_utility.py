@@ -25,7 +25,8 @@ def test_every_row_is_a_valid_config_and_differs_in_its_training_set_only(full):
     for config, row in zip(configs, utility.ROWS.values()):
         settings = settings_of(config)
         assert settings.training_set.folders() == (["a", "b"] if row.drawn else [])
-        assert settings.augmentation.share == row.classical
+        assert settings.augmentation.share == (1.0 if row.posed else row.classical)
+        assert (settings.augmentation.warp_x == 0.0) == row.posed  # shapes stay as they were drawn
         assert (config.seed, config.training.steps, config.training.learning_rate) == (3, 70, 2e-3)
         assert config.training == configs[0].training
         assert config.model == configs[0].model
