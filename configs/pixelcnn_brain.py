@@ -64,6 +64,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.sampling = ConfigDict()
     config.sampling.temperature = 1.0  # of the noise; below 1: likelier, less varied
     config.sampling.top_k = 0  # codes to choose from at each position; 0: all
+    config.sampling.min_p = 0.0  # least probability of a code, over that of the likeliest; 0: all
     config.sampling.count = 36  # slices that mode `prior` draws without --num_samples
     config.sampling.candidates = 8  # fillings of a hole, of which the likeliest whole map is kept
     config.sampling.hole = 0.25  # edge of the hole of mode `inpaint`, of the map's

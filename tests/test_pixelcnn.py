@@ -97,16 +97,22 @@ def test_likelihoods_of_all_maps_add_up_to_one(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "temperature", "top_k"), [("reference", 1.0, 0), ("gated", 1.0, 0), ("gated", 0.7, 2)]
+    ("name", "temperature", "top_k", "min_p"),
+    [
+        ("reference", 1.0, 0, 0.0),
+        ("gated", 1.0, 0, 0.0),
+        ("gated", 0.7, 2, 0.0),
+        ("gated", 1.1, 0, 0.3),
+    ],
 )
-def test_cached_sampling_gives_the_codes_of_naive_sampling(name, temperature, top_k):
+def test_cached_sampling_gives_the_codes_of_naive_sampling(name, temperature, top_k, min_p):
     model = small(name, size=5, grid=(4, 3))
     params = randomised(model)
     keys = jax.random.split(jax.random.key(3), 6)
     random = np.random.default_rng(0)
     codes = jnp.asarray(random.integers(0, 5, (6, 4, 3)), jnp.int32)
     redraw = jnp.asarray(random.random((6, 4, 3)) < 0.7).at[:3].set(True)
-    arguments = (model, params, keys, codes, redraw, temperature, top_k)
+    arguments = (model, params, keys, codes, redraw, temperature, top_k, min_p)
     drawn = np.asarray(cached(*arguments))
     np.testing.assert_array_equal(drawn, naive(*arguments))
     same, redraw = drawn == np.asarray(codes), np.asarray(redraw)
@@ -143,8 +149,17 @@ def test_top_k_draws_no_other_code():
     logits = jnp.asarray([[0.0, 3.0, 2.0, 1.0]])
     for seed in range(20):
         noise = 5 * jax.random.gumbel(jax.random.key(seed), (1, 4))
-        assert int(raster_sampling.draw(logits, noise, 1.0, 2)[0]) in (1, 2)
-    assert int(raster_sampling.draw(logits, jnp.ones((1, 4)), 0.0, 0)[0]) == 1
+        assert int(raster_sampling.draw(logits, noise, 1.0, 2, 0.0)[0]) in (1, 2)
+    assert int(raster_sampling.draw(logits, jnp.ones((1, 4)), 0.0, 0, 0.0)[0]) == 1
+
+
+def test_min_p_drops_codes_below_a_share_of_the_likeliest_ones_probability():
+    logits = jnp.log(jnp.asarray([[0.6, 0.31, 0.08, 0.01], [0.26, 0.25, 0.25, 0.24]]))
+    noise = 5 * jax.random.gumbel(jax.random.key(0), (400, 2, 4))
+    draw = jax.vmap(lambda one: raster_sampling.draw(logits, one, 1.0, 0, 0.5))
+    drawn = np.asarray(draw(noise))
+    assert set(drawn[:, 0]) == {0, 1}
+    assert set(drawn[:, 1]) == {0, 1, 2, 3}
 
 
 def test_reference_layers_have_the_parameters_of_the_description():

@@ -18,6 +18,7 @@ def sample_cached(
     redraw: Array,
     temperature: float = 1.0,
     top_k: int = 0,
+    min_p: float = 0.0,
 ) -> Int[Array, "batch rows columns"]:
     """Draws the codes under `redraw`, position by position, in one scan with caches.
 
@@ -26,7 +27,7 @@ def sample_cached(
       keys: (B,), one a sample.
       codes: kept where `redraw` is false.
       redraw: bool (B, rows, columns); all true: new maps.
-      temperature, top_k: see `draw`.
+      temperature, top_k, min_p: see `draw`.
     """
     batch, rows, columns = codes.shape
     variables = {"params": params}
@@ -36,7 +37,7 @@ def sample_cached(
         place = (index // columns, index % columns)
         stepped: Any = model.apply(variables, caches, place, method="step")
         caches, logits = stepped
-        drawn = draw(logits, _noise(keys, index, model.size), temperature, top_k)
+        drawn = draw(logits, _noise(keys, index, model.size), temperature, top_k, min_p)
         chosen = jnp.where(free, drawn, known)
         return model.apply(variables, caches, chosen, place, method="put"), chosen
 
@@ -54,6 +55,7 @@ def sample_naive(
     redraw: Array,
     temperature: float = 1.0,
     top_k: int = 0,
+    min_p: float = 0.0,
 ) -> Int[Array, "batch rows columns"]:
     """The same codes by running the whole network once a position: the definition, and slow."""
     columns = codes.shape[2]
@@ -62,7 +64,7 @@ def sample_naive(
         row, column = index // columns, index % columns
         everywhere: Any = model.apply({"params": params}, codes)
         logits = everywhere[:, row, column]
-        drawn = draw(logits, _noise(keys, index, model.size), temperature, top_k)
+        drawn = draw(logits, _noise(keys, index, model.size), temperature, top_k, min_p)
         return codes.at[:, row, column].set(
             jnp.where(redraw[:, row, column], drawn, codes[:, row, column])
         )
@@ -70,11 +72,20 @@ def sample_naive(
     return jax.lax.fori_loop(0, codes.shape[1] * columns, one, codes)
 
 
-def draw(logits: Rows, noise: Rows, temperature: float, top_k: int) -> Int[Array, " batch"]:
-    """One code a row, by the Gumbel trick; of the `top_k` likeliest codes only (0: of all)."""
+def draw(
+    logits: Rows, noise: Rows, temperature: float, top_k: int, min_p: float
+) -> Int[Array, " batch"]:
+    """One code a row, by the Gumbel trick.
+
+    Of the `top_k` likeliest codes only (0: of all), and of those that are at least `min_p` times as
+    likely as the likeliest (arXiv:2407.01082; 0: of all): where the prior is sure this drops what it
+    all but rules out, where it is not sure nearly nothing.
+    """
     if top_k:
         lowest = jax.lax.top_k(logits, top_k)[0][:, -1:]
         logits = jnp.where(logits < lowest, -jnp.inf, logits)
+    least = jnp.max(logits, axis=-1, keepdims=True) + jnp.log(min_p)
+    logits = jnp.where(logits < least, -jnp.inf, logits)
     return jnp.argmax(logits + temperature * noise, axis=-1).astype(jnp.int32)
 
 

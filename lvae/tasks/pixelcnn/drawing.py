@@ -62,6 +62,7 @@ def redraw(
             free[filled],
             factor * settings.temperature,
             settings.top_k,
+            settings.min_p,
         )
         drawn.append(np.asarray(maps)[: len(rows)])
     return np.concatenate(drawn) if drawn else codes

@@ -40,6 +40,7 @@ class SamplingConfig:
 
     temperature: float
     top_k: int
+    min_p: float
     count: int
     candidates: int
     hole: float
