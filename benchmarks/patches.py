@@ -52,6 +52,11 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "loss.kl_weight": 0.3,
             **FEW,
         },
+        "16 latents, 100 labels, divergence x 0.1: the default": {
+            "model.latents": 16,
+            "loss.kl_weight": 0.1,
+            **FEW,
+        },
         "32 latents": {"model.latents": 32},
     },
 }

@@ -14,7 +14,6 @@ Prints the table with mean and spread over seeds; writes it, with a plot, into -
 
 import argparse
 import dataclasses
-import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import jax
 import numpy as np
 
 from benchmarks import report
+from configs import registration
 from lvae import atomic, doors, sampling, tasks
 from lvae.errors import UserError
 from lvae.tasks.interface import SamplingOptions
@@ -203,7 +203,7 @@ def _config(
     steps: int,
 ) -> Any:
     variant = "full" if options.full else "smoke" if options.smoke else None
-    config = importlib.import_module("configs.registration").get_config(variant)
+    config = registration.get_config(variant)
     with config.unlocked():
         config.seed = seed
         config.data.path = options.data
@@ -212,8 +212,7 @@ def _config(
         config.training_set.generated = ",".join(generated)
         config.training_set.early_share = row.early_share
         if row.posed:
-            posed = importlib.import_module("configs.registration").get_config("posed")
-            config.augmentation = posed.augmentation
+            config.augmentation = registration.get_config("posed").augmentation
         else:
             config.augmentation.share = row.classical
         config.training.learning_rate = learning_rate

@@ -83,8 +83,8 @@ def likelihoods(model, params, maps):
     return pixelcnn.log_likelihood(model.apply({"params": params}, maps), maps)
 
 
-cached = jax.jit(raster_sampling.sample_cached, static_argnums=(0, 6))
-naive = jax.jit(raster_sampling.sample_naive, static_argnums=(0, 6))
+cached = jax.jit(raster_sampling.sample_cached, static_argnums=(0, 6, 7))
+naive = jax.jit(raster_sampling.sample_naive, static_argnums=(0, 6, 7))
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -84,8 +84,9 @@ def draw(
     if top_k:
         lowest = jax.lax.top_k(logits, top_k)[0][:, -1:]
         logits = jnp.where(logits < lowest, -jnp.inf, logits)
-    least = jnp.max(logits, axis=-1, keepdims=True) + jnp.log(min_p)
-    logits = jnp.where(logits < least, -jnp.inf, logits)
+    if min_p:
+        least = jnp.max(logits, axis=-1, keepdims=True) + jnp.log(min_p)
+        logits = jnp.where(logits < least, -jnp.inf, logits)
     return jnp.argmax(logits + temperature * noise, axis=-1).astype(jnp.int32)
 
 

@@ -74,4 +74,4 @@ def sample_keys(seed: int, stream_name: str, indices: list[int]) -> Array:
     return jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices))
 
 
-_sampled = jax.jit(raster_sampling.sample_cached, static_argnums=(0, 6))
+_sampled = jax.jit(raster_sampling.sample_cached, static_argnums=(0, 6, 7))
