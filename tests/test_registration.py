@@ -110,6 +110,45 @@ def test_augmentation_stays_in_the_frame_and_within_its_bounds(splits):
         assert stretch.min() > 0.8 / 1.092 / (1 + 0.15 * np.pi)
 
 
+def still(**changes):
+    """Settings that change nothing but what is named, and that always."""
+    nothing = dict.fromkeys(
+        ("rotation", "warp_x", "warp_y", "shear", "translation", "jitter", "dropout"), 0.0
+    )
+    settings = settings_of(small()).augmentation
+    return dataclasses.replace(settings, probability=1.0, scale=1.0, **nothing | changes)
+
+
+def test_relief_is_scaled_about_the_flat_grid(splits):
+    points, visible = splits["train"]["points"], splits["train"]["visible"]
+    moved, kept = quick(lambda key: augment(key, points, visible, (768, 768), still(relief=1.5)))(
+        jax.random.key(0)
+    )
+    np.testing.assert_array_equal(kept, visible)
+    row, column = np.mgrid[:18, :18]
+    for before, after, seen in zip(points, np.asarray(moved), visible):
+        design = np.stack([np.ones_like(row), row, column], axis=-1)[seen]
+        pose = np.linalg.lstsq(design, before[seen])[0]
+        uneven = before[seen] - design @ pose
+        change = after[seen] - before[seen]
+        factor = 1 + (change * uneven).sum() / (uneven**2).sum()
+        assert 1 / 1.5 < factor < 1.5
+        assert abs(factor - 1) > 1e-3
+        # Whole px: half a px of rounding at most, and what the ridge of the fit leaves.
+        np.testing.assert_allclose(change, (factor - 1) * uneven, atol=0.6)
+
+
+def test_a_mirror_exchanges_left_and_right_and_the_rays_with_them(splits):
+    points, visible = splits["train"]["points"], splits["train"]["visible"]
+    moved, kept = quick(lambda key: augment(key, points, visible, (768, 768), still(mirror=1.0)))(
+        jax.random.key(0)
+    )
+    np.testing.assert_array_equal(kept, visible[:, :, ::-1])
+    seen = np.asarray(kept)
+    np.testing.assert_array_equal(moved[..., 0][seen], 768 - points[:, :, ::-1, 0][seen])
+    np.testing.assert_array_equal(moved[..., 1][seen], points[:, :, ::-1, 1][seen])
+
+
 def test_augmentation_that_always_leaves_the_frame_changes_nothing(splits):
     settings = dataclasses.replace(
         settings_of(small()).augmentation, probability=1.0, translation=50.0

@@ -218,6 +218,25 @@ def test_missing_and_truncated_checkpoints_are_named(tmp_path):
     restore_variables(tmp_path, config, task)  # falls back on the older one
 
 
+def test_a_run_works_where_its_data_are_not(tmp_path):
+    config, task = toy_config(), make_toy_task()
+    loop.train_and_evaluate(config, tmp_path, task)
+    here = restore_variables(tmp_path, config, task)
+
+    def gone(config):
+        raise UserError("no such folder")
+
+    task.load_data = gone
+    elsewhere = restore_variables(tmp_path, config, task)
+    np.testing.assert_array_equal(
+        elsewhere["params"]["weights"], np.asarray(here["params"]["weights"])
+    )
+    init = task.init
+    task.init = lambda config, splits, key: init(config, splits["train"], key)
+    with pytest.raises(UserError, match="no such folder"):
+        restore_variables(tmp_path, config, task)
+
+
 def test_indivisible_batch_is_refused():
     from lvae.training import devices
 

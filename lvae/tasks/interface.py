@@ -1,13 +1,14 @@
 """What passes between the doors and a task: a trained run, and what the user asks to be drawn from it."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ml_collections
 import numpy as np
 
-Splits = dict[str, dict[str, np.ndarray]]
+Splits = Mapping[str, dict[str, np.ndarray]]
 Variables = dict[str, Any]
 
 

@@ -38,7 +38,7 @@ def load_data(config: Any) -> Splits:
             for name, frames in read_data_set(settings.path, settings.geometry()).items()
         }
     else:
-        splits = _simulated_splits(settings)
+        splits = dict(_simulated_splits(settings))
     if settings.extra_recordings:
         extra = _extra_recordings(settings)
         extra["real"][:] = False

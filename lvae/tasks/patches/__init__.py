@@ -53,7 +53,7 @@ def two_digits(data: DataSettings, seed: int) -> Splits:
         "validation": (images[order[:border]], digits[order[:border]]),
         "test": tests,
     }
-    result: Splits = {}
+    result = {}
     for split, (patches, classes) in splits.items():
         chosen = np.isin(classes, data.classes)
         labels = (classes[chosen] == data.classes[1]).astype(np.int32)

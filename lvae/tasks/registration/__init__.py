@@ -39,7 +39,7 @@ def load_data(config: Any) -> Splits:
       UserError: bad data, or a training set that is empty.
     """
     settings = settings_of(config)
-    splits = laser_grid.load_data(config)
+    splits = dict(laser_grid.load_data(config))
     train = splits.pop("train")
     real = train["real"]
     sources = [_chosen(train, real)] if settings.training_set.real else []

@@ -1,7 +1,8 @@
 """What a user augments laser points with today: each step with its probability, anew every time.
 
 Turned, stretched, sheared and moved about the frame's centre; bent by half a sine wave; jittered;
-points dropped. The yardstick for generated frames.
+points dropped. The yardstick for generated frames. Two changes more are off there: the larynx seen in
+a mirror, and its relief, what is not flat in the grid, made deeper or flatter.
 """
 
 import functools
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from lvae.grids.rendering import LOWEST_PIXEL
+from lvae.models.ordered_grid import fit_pose, posed_grid
 from lvae.tasks.registration.settings import AugmentationSettings
 
 
@@ -82,6 +84,18 @@ def _proposal(
     slant = jnp.array([[1.0, 0.0], [shear, 1.0]])  # x moves with y
     linear = jnp.diag(scale) @ slant @ turn
 
+    if settings.relief > 1.0:
+        depth = jnp.exp(amplitude("relief", math.log(settings.relief)))
+        flat = posed_grid(fit_pose(points[None], visible[None]), *visible.shape)[0]
+        points = flat + depth * (points - flat)
+    if settings.mirror > 0.0:
+        mirrored = jax.random.bernoulli(keys["mirror"], settings.mirror)
+        # The rays are mirrored with the points, so that the leftmost stays the leftmost.
+        sides = points[:, ::-1]
+        other_side = jnp.stack([width - sides[..., 0], sides[..., 1]], axis=-1)
+        points = jnp.where(mirrored, other_side, points)
+        visible = jnp.where(mirrored, visible[:, ::-1], visible)
+
     x, y = points[..., 0], points[..., 1]
     bend_x = amplitude("warp", settings.warp_x * height) * jnp.sin(jnp.pi * y / height)
     bend_y = jax.random.uniform(keys["warp_y"], minval=-settings.warp_y, maxval=settings.warp_y)
@@ -98,5 +112,5 @@ def _proposal(
     return jnp.floor(moved + 0.5), kept
 
 
-_STEPS = ("rotation", "warp", "scale", "shear", "translation", "jitter", "dropout")
-_DRAWS = (*_STEPS, "happens", "warp_y", "share")
+_STEPS = ("rotation", "warp", "scale", "shear", "translation", "jitter", "dropout", "relief")
+_DRAWS = (*_STEPS[:-1], "happens", "warp_y", "share", "relief", "mirror")

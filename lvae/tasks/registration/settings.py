@@ -42,14 +42,16 @@ class AugmentationSettings:
     translation: float
     jitter: float
     dropout: float
+    relief: float
+    mirror: float
     proposals: int
 
     def __post_init__(self):
-        for name in ("share", "probability", "dropout"):
+        for name in ("share", "probability", "dropout", "mirror"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name}={getattr(self, name)}: must be in [0, 1]")
-        if self.scale < 1.0 or self.proposals < 1:
-            raise ValueError("scale and proposals must be at least 1")
+        if self.scale < 1.0 or self.relief < 1.0 or self.proposals < 1:
+            raise ValueError("scale, relief and proposals must be at least 1")
 
 
 @dataclasses.dataclass(frozen=True)
