@@ -92,6 +92,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
         augmentation.rotation, augmentation.shear, augmentation.translation = 10.0, 5.0, 0.1
         augmentation.warp_x, augmentation.warp_y = 0.0, 0.0
         augmentation.jitter, augmentation.dropout = 0.0, 0.0
+        augmentation.relief = 1.5  # no recording shows how steep the folds' edges can get
     elif arg == "full":
         model.size, model.filters = 384, 32  # 5,489,026 parameters
         training.steps_per_dispatch = 50
