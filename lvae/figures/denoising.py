@@ -93,7 +93,7 @@ def write_activations(path: Path, activations: np.ndarray, shares: np.ndarray) -
     left.set(xlabel="unit of the code", ylabel="image")
     figure.colorbar(shown, ax=left, label="activation")
     right.hist(shares, bins=30, color="0.3")
-    right.set(xlabel="share of the images in which a unit is active", ylabel="units")
+    right.set(xlabel="share of images where active", ylabel="units")
     save(figure, path)
 
 
