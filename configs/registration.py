@@ -53,9 +53,7 @@ def get_config(arg: str | None = None) -> ml_collections.ConfigDict:
     augmentation.translation = 0.2  # share of the frame
     augmentation.jitter = 0.005  # of every point, share of the frame's width
     augmentation.dropout = 0.2  # share of points hidden, at most
-    augmentation.relief = (
-        1.0  # of what is not flat in the grid, between 1 / relief and relief; 1: off
-    )
+    augmentation.relief = 1.0  # scale of what is not flat, from 1 / relief to relief; 1: off
     augmentation.mirror = 0.0  # share of frames seen in a mirror, left for right
     augmentation.proposals = 16  # draws until all points stay in the frame, else no change
 

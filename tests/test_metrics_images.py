@@ -51,7 +51,7 @@ def oracle_multiscale(x, y, scales):
         )
 
 
-@pytest.mark.parametrize("shape", [(3, 28, 28, 1), (2, 31, 40, 3)])
+@pytest.mark.parametrize("shape", [(3, 28, 28, 1), (2, 31, 40, 3), (1, 75, 140, 1)])
 def test_psnr_and_ssim_are_those_of_scikit_image(shape):
     noisy, clean = pair(shape)
     psnr = jax.jit(metrics.psnr)(jnp.asarray(noisy), jnp.asarray(clean))

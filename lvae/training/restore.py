@@ -11,7 +11,6 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from lvae import configuration
-from lvae.tasks.interface import Splits
 from lvae.training import checkpoints, devices, state
 from lvae.training.settings import TrainingSettings, make_optimizer
 
@@ -41,11 +40,11 @@ def restore_variables(workdir: Path, config: Any, task: ModuleType) -> dict[str,
 class _LoadedWhenRead(Mapping[str, dict[str, np.ndarray]]):
     """The splits of a data set, loaded at the first look into them."""
 
-    def __init__(self, load: Callable[[], Splits]):
+    def __init__(self, load: Callable[[], Mapping[str, dict[str, np.ndarray]]]):
         self._load = load
 
     @cached_property
-    def _splits(self) -> Splits:
+    def _splits(self) -> Mapping[str, dict[str, np.ndarray]]:
         return self._load()
 
     def __getitem__(self, name: str) -> dict[str, np.ndarray]:

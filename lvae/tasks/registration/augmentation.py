@@ -113,4 +113,5 @@ def _proposal(
 
 
 _STEPS = ("rotation", "warp", "scale", "shear", "translation", "jitter", "dropout", "relief")
+# A key belongs to its place: what is added goes to the end, or every other draw changes.
 _DRAWS = (*_STEPS[:-1], "happens", "warp_y", "share", "relief", "mirror")
