@@ -407,23 +407,6 @@ def test_points_outside_the_frame_are_not_written():
     assert pixels[0, :3].tolist() == [[0, 3], [0, 0], [95, 10]]
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (7, 3), (64, 200)])
-def test_a_png_holds_the_image(shape):
-    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    with Image.open(io.BytesIO(encoding.png(image))) as read:
-        assert read.mode == "L"
-        assert np.array_equal(np.asarray(read), image)
-
-
-def test_a_contact_sheet_shows_every_image_in_its_place():
-    images = [np.full((40, 60), value, np.uint8) for value in (10, 20, 30, 40)]
-    sheet = encoding.contact_sheet(images, columns=3, cell=30)
-    assert sheet.shape == (2 * (20 + 4) + 4, 3 * (30 + 4) + 4)
-    assert [sheet[14, 4 + 34 * column + 15] for column in range(3)] == [10, 20, 30]
-    assert sheet[38, 19] == 40
-    assert sheet[38, 60] == 255
-
-
 def test_memory_does_not_hold_the_samples(tmp_path):
     """What is under way is bounded by the batch, however many samples there are."""
     alive, most = set(), []
