@@ -20,12 +20,12 @@ from unittest import mock
 import jax
 import jax.numpy as jnp
 import numpy as np
+from lvae.tasks.pixelcnn.network import build as build_prior
+from lvae.tasks.vqvae.network import build as build_vqvae
 
 from benchmarks import report
 from configs import pixelcnn_brain, vqvae_brain
 from lvae.models import convolution, raster_sampling
-from lvae.tasks.pixelcnn.network import build as build_prior
-from lvae.tasks.vqvae.network import build as build_vqvae
 
 PRODUCTS = ("dot_general", "conv_general_dilated")
 

@@ -3,7 +3,7 @@
 PSNR (dB) and SSIM on held-out images: no filter, box, Gaussian, median, total variation, non-local
 means and wavelets, each tuned for each level and score on training images, and every trained
 denoiser in the given run directories. Bold is the best of a row. Runs of one config with other
-seeds are told as mean and spread (largest less smallest).
+seeds are given as mean and spread (largest less smallest).
 """
 
 import argparse
@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
-from lvae import sampling
-from lvae.tasks import denoiser
-from lvae.tasks.denoiser import measures
-from lvae.tasks.denoiser.settings import read
+from lvae.tasks import restoring
+from lvae.tasks.images.denoiser import measures
+from lvae.tasks.images.denoiser.data import load_data
+from lvae.tasks.images.denoiser.settings import Level, Settings
+from lvae.tasks.images.scores import to_images
+from lvae.tasks.task import Run
 
 # (kind, strength, blur): the reference's levels and a lighter and a stronger one
-LEVELS = (
+LEVELS: tuple[Level, ...] = (
     ("blur_uniform", 0.1, 0.0),
     ("blur_uniform", 0.4, 0.5),
     ("blur_uniform", 0.8, 1.0),
@@ -41,27 +43,27 @@ LEVELS = (
 
 def measure(workdirs: list[Path], data: str, images: int) -> tuple[list[Any], list[Any]]:
     """Rows of the classical methods, and for each run (name, rows)."""
-    runs = [sampling.load_run(workdir) for workdir in workdirs]
-    config = runs[0].config.copy_and_resolve_references()
-    with config.unlocked():
-        config.data.path = data or config.data.path
-    splits = denoiser.load_data(config)
-    test = measures.to_images(splits["test"]["image"][:images])
-    train = measures.to_images(splits["train"]["image"])
-
-    def settings_of(run: Any) -> Any:
-        settings = read(run.config)
-        evaluation = dataclasses.replace(settings.evaluation, levels=LEVELS)
-        return dataclasses.replace(settings, evaluation=evaluation)
-
-    settings = settings_of(runs[0])
-    tuning = train[: settings.evaluation.tuning_images]
-    classical = measures.classical_rows(settings, 0, tuning, test)
+    runs: list[Run[Settings]] = [restoring.load(workdir).run for workdir in workdirs]
+    settings = _at_all_levels(runs[0].settings)
+    source = dataclasses.replace(settings.data, path=data or settings.data.path)
+    splits = load_data(dataclasses.replace(settings, data=source))
+    test = to_images(splits["test"]["image"][:images])
+    tuning = to_images(splits["train"]["image"][: settings.evaluation.tuning_images])
+    classical = measures.classical_rows(settings, tuning, test)
     learned = [
-        (_name(run), measures.level_rows(settings_of(run), run.variables["params"], 0, test))
+        (
+            _name(run.settings),
+            measures.level_rows(_at_all_levels(run.settings), run.variables["params"], test),
+        )
         for run in runs
     ]
     return classical, learned
+
+
+def _at_all_levels(settings: Settings) -> Settings:
+    """Of every run the same noise: that of seed 0."""
+    evaluation = dataclasses.replace(settings.evaluation, levels=LEVELS)
+    return dataclasses.replace(settings, evaluation=evaluation, seed=0)
 
 
 def tables(classical: list[Any], learned: list[Any], score: str) -> str:
@@ -84,11 +86,11 @@ def tables(classical: list[Any], learned: list[Any], score: str) -> str:
     return report.table(rows)
 
 
-def _name(run: Any) -> str:
+def _name(settings: Settings) -> str:
     """Runs that differ in the seed alone have one name."""
-    noises = run.config.corruption.noises
+    noises = settings.corruption.noises
     mixture = "mixture" if len(noises) > 1 else noises[0]
-    return f"{run.config.model.design}: {mixture}"
+    return f"{settings.model.design}: {mixture}"
 
 
 def main() -> None:

@@ -1,14 +1,15 @@
-"""`python -m benchmarks.generation`: images a second from codes to files, against the plain way to
+"""`python -m benchmarks.generation`: images per second from codes to files, against the plain way to
 do it.
 
 Both decode the same codes, clean up, draw, and write JSON and PNG to disk. The plain writer does
 one sample at a time as the reference method is written down: scikit-image's bilateral filter, loops
 over the grid, scipy.ndimage.gaussian_filter over whole frames, matplotlib.image.imsave. Prints
-images a second, their ratio, what one sample costs in each part, and with --long whether cost and
+images per second, their ratio, what one sample costs in each part, and with --long whether cost and
 memory stay flat up to 20,000 samples.
 """
 
 import argparse
+import functools
 import json
 import resource
 import tempfile
@@ -24,7 +25,11 @@ from skimage.restoration import denoise_bilateral
 
 from benchmarks import report
 from lvae import atomic
-from lvae.grids import cleanup, encoding, rendering, writer
+from lvae.grids import cleanup, encoding, rendering
+from lvae.imaging import sheets
+from lvae.runs.export import writer
+from lvae.tasks.grids import samples
+from lvae.tasks.task import Numbered, Plan, Sample
 
 SIZE = 768
 ROWS = COLUMNS = 18
@@ -52,13 +57,13 @@ def stand_in_decoder() -> Decoder:
 
 def trained_decoder(workdir: str) -> Decoder:
     """The decoder of a run of a laser-grid config; its further latent dimensions are at 0."""
-    from lvae import sampling
-    from lvae.tasks.laser_grid import drawing
+    from lvae.tasks import restoring
+    from lvae.tasks.grids.vae import drawing
 
-    run = sampling.load_run(Path(workdir))
+    run = restoring.load(Path(workdir)).run
 
     def decode(codes: np.ndarray) -> np.ndarray:
-        padded = np.zeros((len(codes), run.config.model.latents), np.float32)
+        padded = np.zeros((len(codes), run.settings.model.latents), np.float32)
         used = min(LATENTS, padded.shape[1])
         padded[:, :used] = codes[:, :used]
         return drawing.decode_means(run, padded).points
@@ -94,9 +99,9 @@ def write_plainly(folder: Path, decode: Decoder, count: int) -> dict[str, float]
             blurred = gaussian_filter(dots, sigma)
             image = image + 0.3 * 255 * blurred / blurred.max()
         times.append(time.perf_counter())
-        (folder / f"{writer.FIRST_ID + index}.json").write_text(json.dumps(pixels))
+        (folder / f"{samples.FIRST_ID + index}.json").write_text(json.dumps(pixels))
         times.append(time.perf_counter())
-        matplotlib.image.imsave(folder / f"{writer.FIRST_ID + index}_mov.png", image, cmap="gray")
+        matplotlib.image.imsave(folder / f"{samples.FIRST_ID + index}_mov.png", image, cmap="gray")
         times.append(time.perf_counter())
         for part, seconds in zip(spent, np.diff(times).tolist()):
             spent[part] += seconds
@@ -131,14 +136,18 @@ def _drop_plainly(grid: np.ndarray) -> np.ndarray:
 
 
 def write_ours(folder: Path, decode: Decoder, count: int, format: str = "files") -> None:
-    """The same samples through lvae.grids."""
+    """The same samples through the exporter."""
 
-    def draw(indices: np.ndarray) -> writer.Drawn:
+    def draw(indices: np.ndarray) -> list[Sample]:
         points, kept = cleanup.clean_up(decode(codes_of(indices)))
-        return writer.Drawn(points, kept, [{"index": int(index)} for index in indices])
+        ids = (samples.FIRST_ID + indices).tolist()
+        notes = [{"index": int(index)} for index in indices]
+        return samples.grid_samples(ids, points, kept, (SIZE, SIZE), notes)
 
-    ids = range(writer.FIRST_ID, writer.FIRST_ID + count)
-    writer.write_data_set(folder, draw, {"seed": 7}, ids=ids, format=format, preview=0)
+    names = Numbered(count, samples.FIRST_ID)
+    table = functools.partial(samples.schema, ROWS * COLUMNS)
+    plan = Plan(names, samples.SUFFIXES, draw, schema=table)
+    writer.write_data_set(folder, plan, {"seed": 7}, writer.Layout(format, preview=0))
 
 
 def parts(decode: Decoder, count: int = 64) -> dict[str, float]:
@@ -149,14 +158,14 @@ def parts(decode: Decoder, count: int = 64) -> dict[str, float]:
     points, kept = cleanup.clean_up(decoded)
     pixels, shown = encoding.whole_pixels(points, kept, (SIZE, SIZE))
     images = [rendering.render(*grid) for grid in zip(pixels, shown)]
-    pngs = [encoding.png(image) for image in images]
+    pngs = [sheets.png(image) for image in images]
     with tempfile.TemporaryDirectory() as folder, writer.threadpool_limits(1, user_api="blas"):
         measured: dict[str, Callable[[], Any]] = {
             "decode": lambda: decode(codes_of(indices)),
             "clean-up": lambda: cleanup.clean_up(decoded),
             "render": lambda: [rendering.render(*grid) for grid in zip(pixels, shown)],
             "JSON": lambda: [encoding.frame_json(*grid) for grid in zip(pixels, shown)],
-            "PNG": lambda: [encoding.png(image) for image in images],
+            "PNG": lambda: [sheets.png(image) for image in images],
             "files": lambda: _write_pairs(Path(folder), pngs),
         }
         return {
@@ -202,8 +211,8 @@ def main() -> None:
         rates["ours"].append(arguments.count / _timed(write_ours, decode, arguments.count))
     ratio = report.median(rates["ours"]) / report.median(rates["plain"])
     rows = [
-        {"writer": "plain loop, one process", "images a second": report.median(rates["plain"])},
-        {"writer": "lvae, all cores", "images a second": report.median(rates["ours"])},
+        {"writer": "plain loop, one process", "images per second": report.median(rates["plain"])},
+        {"writer": "lvae, all cores", "images per second": report.median(rates["ours"])},
     ]
     print(report.table(rows))
     print(f"ratio {ratio:.1f} (target 12, stretch 20)")
@@ -226,7 +235,7 @@ def main() -> None:
 
     for format in ("webdataset", "parquet"):
         seconds = _timed(write_ours, decode, arguments.count, format=format)
-        print(f"--format={format}: {arguments.count / seconds:.0f} images a second")
+        print(f"--format={format}: {arguments.count / seconds:.0f} images per second")
     if arguments.long:
         for count in (1000, 20_000):
             seconds = _timed(write_ours, decode, count)

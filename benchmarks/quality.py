@@ -7,7 +7,6 @@ are not done again. Prints a table and writes it to OUT/table.md.
 """
 
 import argparse
-import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +16,16 @@ import numpy as np
 
 from benchmarks import report
 from configs import default, notebook
-from lvae import atomic, sampling, tasks
+from lvae import atomic, configuration
+from lvae.commands.evaluate import evaluate
+from lvae.configuration import changed
 from lvae.metrics import grid_sets, linear_baselines
 from lvae.metrics.grid_facts import grid_facts
-from lvae.tasks.laser_grid import measures
-from lvae.training.records import plain
-from lvae.training.seeds import train_seeds
+from lvae.runs import loop
+from lvae.storage.records import plain
+from lvae.tasks import registry
+from lvae.tasks.grids.data import load_recordings, real_frames
+from lvae.tasks.grids.vae.settings import Settings
 
 ROWS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -50,6 +53,12 @@ COLUMNS = {
     "prior novelty px": "prior_nearest_training_px",
     "prior coverage": "prior_coverage_ratio",
     "column correlation": "prior_missing_by_column_correlation",
+}
+QUICK = {  # the first four columns, as the summary of a run names them
+    "reconstruction_px_mean": "validation_reconstruction_px_mean",
+    "train_reconstruction_px_mean": "train_reconstruction_px_mean",
+    "missing_f1": "validation_missing_f1",
+    "active_dimensions": "train_active_dimensions",
 }
 FACTS = {
     "rows median": "second_difference_rows_median",
@@ -101,15 +110,15 @@ def row(name: str, arguments: Any, out: Path) -> dict[str, Any]:
         )
     workdir = out / name.replace(" ", "-").replace(",", "")
     seeds = range(arguments.seeds)
-    evaluations = train_seeds(config, seeds, workdir, tasks.find(config.task))
+    summaries = loop.train_seeds(registry.find(config.task), config, seeds, workdir)
     if arguments.quick:
         cells: dict[str, Any] = {"row": name}
         for column, key in list(COLUMNS.items())[:4]:
-            values = [evaluation[key] for evaluation in evaluations]
+            values = [summary["evaluation"][QUICK[key]] for summary in summaries]
             worst = min(values) if key.endswith("f1") else max(values)
             cells[column] = f"{np.mean(values):.3g} ({worst:.3g})"
         return cells
-    results = [remembered(workdir / f"seed-{seed}", measured) for seed in seeds]
+    results = [remembered(workdir / f"seed-{seed}", evaluate) for seed in seeds]
     cells = {"row": name}
     for column, key in COLUMNS.items():
         values = [result[key] for result in results]
@@ -125,19 +134,6 @@ def row(name: str, arguments: Any, out: Path) -> dict[str, Any]:
     return cells
 
 
-def changed(config: Any, changes: dict[str, Any]) -> Any:
-    """A copy of the config with dotted fields replaced."""
-    config = copy.deepcopy(config)
-    with config.unlocked():
-        for name, value in changes.items():
-            *groups, field = name.split(".")
-            group = config
-            for part in groups:
-                group = group[part]
-            group[field] = value
-    return config
-
-
 def remembered(workdir: Path, measure: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
     """`measure(workdir)`, or what it gave before."""
     path = workdir / "measures.json"
@@ -146,17 +142,10 @@ def remembered(workdir: Path, measure: Callable[[Path], dict[str, Any]]) -> dict
     return json.loads(path.read_text())
 
 
-def measured(workdir: Path) -> dict[str, Any]:
-    """Everything that `python -m lvae.evaluate` prints."""
-    run = sampling.load_run(workdir)
-    task = tasks.find(run.config.task)
-    return task.evaluate(run.config, run.variables, task.load_data(run.config), thorough=True)
-
-
 def linear_rows(data: str) -> list[dict[str, Any]]:
     """Principal components, and samples from a mixture on their codes."""
     config = changed(default.get_config(), {"data.path": data, "data.extra_recordings": 0})
-    splits = tasks.find("laser_grid").load_data(config)
+    splits = load_recordings(configuration.parse(Settings, config).data)
     train, held_out = splits["train"], splits["validation"]
     rows = []
     for components in (8, 16):
@@ -180,7 +169,7 @@ def linear_rows(data: str) -> list[dict[str, Any]]:
     grids = linear_baselines.grids_of(model, drawn, config.data.rows, config.data.columns)
     everywhere = np.ones(grids.shape[:3], bool)
     facts = grid_facts(grids, everywhere)
-    real = measures.real_frames(splits)
+    real = real_frames(splits)
     to_training = grid_sets.aligned_distances(
         held_out["points"], held_out["visible"], real["points"], real["visible"]
     )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
-from lvae import doors
+from lvae.commands import process
 
 LEVELS = 4
 
@@ -26,7 +26,7 @@ def main() -> None:
 
     config = get_config("full" if options.full else None)
     flops = 3 * forward_flops(config.model.size, config.model.filters) * config.training.batch_size
-    print(f"{flops / 1e9:.1f} GFLOP a step; at 190 GFLOP/s {flops / 190e9:.3f} s\n", flush=True)
+    print(f"{flops / 1e9:.1f} GFLOP per step; at 190 GFLOP/s {flops / 190e9:.3f} s\n", flush=True)
     steps = {
         "PyTorch": _pytorch_step(config, channels_last=False),
         "PyTorch, channels last": _pytorch_step(config, channels_last=True),
@@ -44,7 +44,7 @@ def main() -> None:
             [
                 {
                     "what": name,
-                    "seconds a step": report.median(times),
+                    "seconds per step": report.median(times),
                     "fastest": min(times),
                     "times PyTorch's": report.median(times) / reference,
                 }
@@ -77,21 +77,22 @@ def _our_step(config: Any) -> Callable[[], None]:
     import jax
 
     from lvae import configuration
-    from lvae.tasks import registration
-    from lvae.training.settings import TrainingSettings, make_optimizer
-    from lvae.training.state import init_state, make_step
+    from lvae.runs.optimizer import make_optimizer
+    from lvae.runs.state import init_state, make_step
+    from lvae.tasks.grids.registration.settings import Settings
+    from lvae.tasks.grids.registration.task import TASK
 
-    splits = registration.load_data(config)
-    settings = configuration.section(TrainingSettings, config.training, "training")
-    optimizer = make_optimizer(settings, settings.steps)
-    step = jax.jit(
-        make_step(registration.make_loss(config, splits), optimizer, settings), donate_argnums=0
+    settings = configuration.parse(Settings, config)
+    splits = TASK.load_data(settings)
+    spec = TASK.spec(settings, splits)
+    training = settings.training
+    optimizer = make_optimizer(training, training.total_steps(spec.examples))
+    step = jax.jit(make_step(TASK.loss(settings, spec), optimizer, training), donate_argnums=0)
+    state = jax.jit(lambda key: init_state(TASK.init(settings, spec, key), optimizer, training))(
+        jax.random.key(0)
     )
-    state = jax.jit(
-        lambda key: init_state(registration.init(config, splits, key), optimizer, settings)
-    )(jax.random.key(0))
     batch = {
-        name: jax.device_put(splits["train"][name][: settings.batch_size])
+        name: jax.device_put(splits["train"][name][: training.batch_size])
         for name in ("points", "visible")
     }
     held = {"state": state}
@@ -166,5 +167,5 @@ def _pytorch_step(config: Any, channels_last: bool) -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    doors.start_with_large_pages()  # PyTorch's memory, too
+    process.start_with_large_pages()  # PyTorch's memory, too
     main()

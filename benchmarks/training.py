@@ -1,6 +1,6 @@
 """`python -m benchmarks.training`: training `notebook`, against the same model and loop in PyTorch.
 
-1. Seconds an epoch (160 frames, batch 4) after compilation, each in processes of its own, in turn.
+1. Seconds per epoch (160 frames, batch 4) after compilation, each in processes of its own, in turn.
 2. Seconds of the whole command, imports, data, compilation and writing included: `train.py` with an
    empty cache of compiled programs, the same again with the cache of the first, and PyTorch's.
 
@@ -43,7 +43,7 @@ def main() -> None:
         return
     print(report.machine())
     print(report.versions("jax", "jaxlib", "flax", "torch"), flush=True)
-    print("\nSeconds an epoch after compilation\n")
+    print("\nSeconds per epoch after compilation\n")
     print(report.table(_epochs(options.data, options.repeats)), flush=True)
     if options.whole:
         print(f"\nSeconds of the whole command, {options.epochs} epochs\n")
@@ -79,7 +79,7 @@ def _epochs(data: str, repeats: int, rounds: int = 3) -> list[dict[str, Any]]:
     return [
         {
             "what": name,
-            "seconds an epoch": report.median(times),
+            "seconds per epoch": report.median(times),
             "fastest": min(times),
             "times faster": reference / report.median(times),
         }
@@ -94,30 +94,31 @@ def _print_epochs(name: str, data: str, repeats: int) -> None:
 
 
 def _our_epoch(data: str) -> tuple[Callable[[], None], int]:
-    """An epoch as the training room runs it, and how many steps it has."""
+    """An epoch as the training loop runs it, and how many steps it has."""
     import jax
 
     from configs.notebook import get_config
-    from lvae import configuration, tasks
-    from lvae.training import devices, order
-    from lvae.training.settings import TrainingSettings, make_optimizer
-    from lvae.training.state import init_state, make_dispatch, make_step
+    from lvae import configuration
+    from lvae.keys import stream
+    from lvae.runs import order
+    from lvae.runs.optimizer import make_optimizer
+    from lvae.runs.state import init_state, make_dispatch, make_step
+    from lvae.tasks import registry
+    from lvae.tasks.task import numeric
 
-    config = get_config()
-    with config.unlocked():
-        config.data.path = data
-    task = tasks.find(config.task)
-    splits = task.load_data(config)
-    train = devices.numeric(splits["train"])
-    examples = len(train["points"])
-    settings = configuration.section(TrainingSettings, config.training, "training")
+    config = configuration.changed(get_config(), {"data.path": data})
+    task = registry.find(config.task)
+    all_settings = configuration.parse(task.settings, config)
+    settings = all_settings.training
+    splits = task.load_data(all_settings)
+    spec = task.spec(all_settings, splits)
+    examples = spec.examples
     optimizer = make_optimizer(settings, settings.total_steps(examples))
-    state = jax.jit(lambda key: init_state(task.init(config, splits, key), optimizer, settings))(
-        jax.random.key(0)
-    )
-    step = make_step(task.make_loss(config, splits), optimizer, settings)
+    variables = task.init(all_settings, spec, stream(0, "init"))
+    state = init_state(task.prepare(all_settings, variables, splits), optimizer, settings)
+    step = make_step(task.loss(all_settings, spec), optimizer, settings)
     dispatch = jax.jit(make_dispatch(step), donate_argnums=0)
-    on_device = jax.device_put(train)
+    on_device = jax.device_put(numeric(splits["train"]))
     steps = examples // settings.batch_size
     held = {"state": state, "now": 0}
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.utility --data=DIR --default_run=runs/default --notebook_run=runs/notebook
 
-One row a training set; the same number of steps for all; measured on whole recordings that neither
+One row per training set; the same number of steps for all; measured on whole recordings that neither
 the network nor the generator saw (the validation split of --data and, if there is one, its test
 split). Rows are trained one after another into --out; the same command goes on where it was stopped,
 and --rows, --seeds and --steps choose parts of the table. --tune first finds each row's learning
@@ -23,10 +23,14 @@ import numpy as np
 
 from benchmarks import report
 from configs import registration
-from lvae import atomic, doors, sampling, tasks
+from lvae import atomic
+from lvae.commands import process
 from lvae.errors import UserError
-from lvae.tasks.interface import SamplingOptions
-from lvae.training.loop import train_and_evaluate
+from lvae.figures import canvas
+from lvae.figures import registration as pictures
+from lvae.runs import evaluation, loop, modes
+from lvae.tasks import registry, restoring
+from lvae.tasks.task import Request
 
 PER_FRAME = 8  # generated frames for every real one, where a row does not say otherwise
 MEASURES = ("error_px", "accuracy", "repaired_accuracy", "faultless_frames")
@@ -77,7 +81,7 @@ ROWS = {
     "default interpolate": Row((Drawing("default", "interpolate"),)),
     "default prior": Row((Drawing("default", "prior"),)),
     "default noise + prior": Row(_DEFAULT),
-    "default 32 a frame": Row(_DEFAULT, per_frame=4 * PER_FRAME),
+    "default 32 per frame": Row(_DEFAULT, per_frame=4 * PER_FRAME),
     "classical + notebook": Row((Drawing("notebook", "noise"),), classical=0.5),
     "classical + default": Row(_DEFAULT, classical=0.5),
     "classical + default 32": Row(_DEFAULT, classical=0.5, per_frame=4 * PER_FRAME),
@@ -113,8 +117,6 @@ def main() -> None:
     print(text)
     atomic.write_text(out / "utility.md", text + "\n")
     atomic.write_text(out / "utility.json", json.dumps(results, indent=1) + "\n")
-    from lvae.figures.registration import write_utility
-
     accuracies = {
         name: [run["accuracy"] for run in result["runs"]] for name, result in results.items()
     }
@@ -122,7 +124,7 @@ def main() -> None:
         name: [run["repaired_accuracy"] for run in result["runs"]]
         for name, result in results.items()
     }
-    write_utility(out / "utility.png", accuracies, repaired)
+    canvas.save(pictures.utility(accuracies, repaired), out / "utility.png")
 
 
 def _arguments() -> argparse.Namespace:
@@ -138,8 +140,8 @@ def _arguments() -> argparse.Namespace:
         help="a further row: real frames and those in DIR (several: commas); may be repeated",
     )
     parser.add_argument("--rows", default="", help=f"commas; default all of: {', '.join(ROWS)}")
-    parser.add_argument("--seeds", type=int, default=3, help="runs a row")
-    parser.add_argument("--steps", type=int, default=3000, help="optimiser steps a run")
+    parser.add_argument("--seeds", type=int, default=3, help="runs per row")
+    parser.add_argument("--steps", type=int, default=3000, help="optimiser steps per run")
     parser.add_argument("--learning_rate", type=float, default=1e-3, help="without --tune")
     parser.add_argument("--tune", action="store_true", help=f"find each row's rate: {TUNING_RATES}")
     parser.add_argument("--tuning_steps", type=int, default=1000, help="of each run that tunes")
@@ -175,21 +177,15 @@ def _generated_folders(row: Row, options: argparse.Namespace) -> list[str]:
     folders = list(row.folders)
     for drawing in row.drawn:
         run = Path(options.default_run if drawing.run == "default" else options.notebook_run)
-        config = sampling.load_run(run).config
-        train = tasks.find(config.task).load_data(config)["train"]
+        loaded = restoring.load(run)
+        train = loaded.task.load_data(loaded.run.settings)["train"]
         out = Path(options.out) / "sets" / f"{drawing.run}-{drawing.mode}-{drawing.factor:g}"
         if row.per_frame != PER_FRAME:
             out = out.with_name(f"{out.name}-{row.per_frame}")
-        sampling.sample(
-            run,
-            SamplingOptions(
-                mode=drawing.mode,
-                out=out,
-                seed=1,
-                num_samples=row.per_frame * int(train["real"].sum()),
-                factor=drawing.factor,
-            ),
-        )
+        count = row.per_frame * int(train["real"].sum())
+        own = loaded.task.modes[drawing.mode].options
+        chosen = own() if drawing.factor == 1.0 else own(factor=drawing.factor)
+        modes.draw(loaded, Request(drawing.mode, 1, count, options=chosen), out)
         folders.append(str(out))
     return folders
 
@@ -202,8 +198,9 @@ def _config(
     learning_rate: float,
     steps: int,
 ) -> Any:
-    variant = "full" if options.full else "smoke" if options.smoke else None
-    config = registration.get_config(variant)
+    sizes = ["full"] if options.full else ["smoke"] if options.smoke else []
+    variants = [*(["posed"] if row.posed else []), *sizes]
+    config = registration.get_config(":".join(variants) or None)
     with config.unlocked():
         config.seed = seed
         config.data.path = options.data
@@ -211,9 +208,7 @@ def _config(
         config.training_set.real = row.real
         config.training_set.generated = ",".join(generated)
         config.training_set.early_share = row.early_share
-        if row.posed:
-            config.augmentation = registration.get_config("posed").augmentation
-        else:
+        if not row.posed:
             config.augmentation.share = row.classical
         config.training.learning_rate = learning_rate
         config.training.evaluate_every = 0  # at the end only
@@ -236,14 +231,12 @@ def _tuned_rate(name: str, row: Row, generated: list[str], options: argparse.Nam
 def _measured(config: Any, workdir: Path) -> dict[str, Any]:
     """Trains, or finds the trained run; means and the worst over all held-out recordings."""
     record = workdir / "utility.json"
-    task = tasks.find("registration")
-    train_and_evaluate(config, workdir, task)
+    loop.train(registry.find("registration"), config, workdir)
     if not record.exists():
-        run = sampling.load_run(workdir)
-        evaluation = task.evaluate(run.config, run.variables, task.load_data(config), thorough=True)
+        task, _, run = restoring.load(workdir)
+        found = evaluation.thorough(task, run, task.load_data(run.settings))
         recordings = {
-            name: evaluation["recordings"][name]
-            + evaluation.get("test_recordings", {}).get(name, [])
+            name: found["recordings"][name] + found.get("test_recordings", {}).get(name, [])
             for name in MEASURES
         }
         atomic.write_text(record, json.dumps(recordings) + "\n")
@@ -253,7 +246,7 @@ def _measured(config: Any, workdir: Path) -> dict[str, Any]:
 
 
 def _table(results: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """One line a row; `wrong` is the share of classical's wrong matches, before repair."""
+    """One line per row; `wrong` is the share of classical's wrong matches, before repair."""
     wrong = {
         name: 1 - np.mean([run["accuracy"] for run in result["runs"]])
         for name, result in results.items()
@@ -290,7 +283,7 @@ def _folder_name(name: str) -> str:
 
 
 if __name__ == "__main__":
-    doors.start_with_large_pages()
+    process.start_with_large_pages()
     try:
         main()
     except UserError as error:

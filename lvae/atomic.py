@@ -1,5 +1,6 @@
 """Files that appear whole or not at all: written beside their place, then renamed over it."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +10,9 @@ from lvae.errors import UserError
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; renames it over `path` if the block succeeds, and
-    removes it otherwise.
+def replacing(path: str | Path, staging: Path | None = None) -> Iterator[Path]:
+    """Yields a temporary path beside `path` (or in the folder `staging`, on the same disk); renames
+    it over `path` if the block succeeds, and removes it otherwise.
 
     The temporary name begins with a dot and keeps the suffix, so that writers that look at the
     suffix (Pillow, NumPy, nibabel) work and globs for `*.json` or `*.png` never see it.
@@ -20,20 +21,27 @@ def replacing(path: str | Path) -> Iterator[Path]:
       UserError: the disk is full, the place is read-only or is not a folder.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.tmp-{os.getpid()}{''.join(path.suffixes[-2:])}")
+    folder = staging or path.parent
+    temporary = folder / f".{path.stem}.tmp-{os.getpid()}{''.join(path.suffixes[-2:])}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         reason = error.strerror or str(error)
         raise UserError(
             f"{path}: cannot be written ({reason}); free some space or choose another folder"
         ) from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):  # the first trouble is what is reported
+        path.unlink(missing_ok=True)
 
 
 def make_folder(path: str | Path) -> None:
@@ -50,9 +58,9 @@ def make_folder(path: str | Path) -> None:
         ) from error
 
 
-def write_bytes(path: str | Path, content: bytes) -> None:
+def write_bytes(path: str | Path, content: bytes, staging: Path | None = None) -> None:
     """Writes `content` to `path`, complete or not at all."""
-    with replacing(path) as temporary:
+    with replacing(path, staging) as temporary:
         temporary.write_bytes(content)
 
 

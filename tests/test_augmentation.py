@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lvae.models.ordered_grid import posed_grid
-from lvae.tasks.laser_grid.augmentation import augment, to_shaped, warps
-from lvae.tasks.laser_grid.settings import AugmentationSettings
+from lvae.tasks.grids.vae.augmentation import augment, to_shaped, warps
+from lvae.tasks.grids.vae.settings import AugmentationSettings
 
 OFF = AugmentationSettings(
     mirror=0.0,

@@ -83,5 +83,5 @@ def test_two_dimensions_are_shown_as_they_are_and_more_keep_neighbours():
     codes = (random.normal(size=(60, 5)) + 20 * np.eye(5)[labels]).astype(np.float32)
     places = clusters.embedding(codes, seed=0, perplexity=10.0)
     np.testing.assert_array_equal(
-        clusters.knn_scores(places, labels == 1, places, 5) > 0.5, labels == 1
+        clusters.knn_scores(places, (labels == 1).astype(int), places, 5) > 0.5, labels == 1
     )

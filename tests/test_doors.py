@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lvae.training import records
 
 from lvae import doors
 from lvae.data.lasten import write_frames
-from lvae.training import records
 
 ROOT = Path(__file__).parent.parent
 SMOKE = "--config=configs/default.py:smoke"

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lvae.grids import writer
+from lvae.runs.export import writer
+from lvae.tasks.grids import samples
+from lvae.tasks.task import Numbered, Plan
 
 PAGE = Path(__file__).parent.parent / "docs" / "formats.md"
 
@@ -26,10 +28,11 @@ def draw(indices):
     is."""
     x = 100 + 30 * np.arange(18)[np.newaxis, :] + np.zeros((18, 1))
     y = 700 - 30 * np.arange(18)[:, np.newaxis] + np.zeros((1, 18))
-    points = np.stack([np.stack([x + index, y], axis=-1) for index in indices])
-    visible = np.ones(points.shape[:-1], dtype=bool)
+    points = [np.stack([x + index, y], axis=-1) for index in indices]
+    visible = np.ones((len(points), 18, 18), dtype=bool)
     visible[:, 3, 4] = False
-    return writer.Drawn(points, visible, [{}] * len(indices))
+    ids = [40_000 + index for index in indices.tolist()]
+    return samples.grid_samples(ids, np.stack(points), visible, (768, 768), [{}] * len(ids))
 
 
 @pytest.mark.parametrize(
@@ -46,13 +49,12 @@ def draw(indices):
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_training_loop_reads_every_sample_with_its_image(tmp_path, title, format, package):
     pytest.importorskip(package)
-    writer.write_data_set(
-        *(tmp_path, draw, {}),
-        ids=range(40_000, 40_032),
-        format=format,
-        samples_per_file=16,
-        batch_size=16,
+    plan = Plan(
+        *(Numbered(32, 40_000), samples.SUFFIXES, draw),
+        block=16,
+        schema=lambda: samples.schema(18 * 18),
     )
+    writer.write_data_set(tmp_path, plan, {}, writer.Layout(format, samples_per_file=16))
     seen = []
 
     def step(moving, points):

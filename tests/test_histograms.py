@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lvae.imaging import histograms
-from lvae.imaging.conversion import to_float, to_levels
+from lvae.imaging.levels import from_levels, to_levels
 
 GENERATOR = np.random.default_rng(1)
 LEVELS = np.clip(GENERATOR.normal(90, 25, (3, 40, 50, 3)), 3, 255).astype(np.uint8)
@@ -17,12 +17,12 @@ distribute = jax.jit(histograms.cumulative_distribution)
 
 def test_levels_and_floats_are_inverse():
     every = jnp.arange(256, dtype=jnp.uint8)
-    np.testing.assert_array_equal(to_levels(to_float(every)), every)
+    np.testing.assert_array_equal(to_levels(from_levels(every)), every)
     np.testing.assert_array_equal(to_levels(jnp.array([-0.5, 0.0019, 0.002, 7.0])), [0, 0, 1, 255])
 
 
 def test_histogram_counts_each_channel_of_each_image():
-    found = histogram(to_float(jnp.asarray(LEVELS)))
+    found = histogram(from_levels(jnp.asarray(LEVELS)))
     for index in range(3):
         for channel in range(3):
             expected = np.bincount(LEVELS[index, ..., channel].ravel(), minlength=256)
@@ -30,7 +30,7 @@ def test_histogram_counts_each_channel_of_each_image():
 
 
 def test_the_cumulative_distribution_ends_at_one():
-    found = np.asarray(distribute(to_float(jnp.asarray(LEVELS))))
+    found = np.asarray(distribute(from_levels(jnp.asarray(LEVELS))))
     np.testing.assert_allclose(found[:, -1], 1.0, rtol=1e-6)
     assert np.all(np.diff(found, axis=1) >= 0)
     below = np.mean(LEVELS <= 90, axis=(1, 2))
@@ -38,7 +38,7 @@ def test_the_cumulative_distribution_ends_at_one():
 
 
 def test_equalisation_is_that_of_opencv():
-    found = to_levels(equalize(to_float(jnp.asarray(LEVELS))))
+    found = to_levels(equalize(from_levels(jnp.asarray(LEVELS))))
     for index in range(3):
         for channel in range(3):
             expected = cv2.equalizeHist(LEVELS[index, ..., channel].copy())
@@ -59,12 +59,12 @@ def test_an_equalised_histogram_is_flat():
 def test_equalising_one_level_or_all_levels_changes_nothing():
     flat = jnp.full((1, 8, 8, 1), 77 / 255)
     np.testing.assert_array_equal(equalize(flat), flat)
-    ramp = to_float(jnp.arange(256, dtype=jnp.uint8).reshape(1, 16, 16, 1))
+    ramp = from_levels(jnp.arange(256, dtype=jnp.uint8).reshape(1, 16, 16, 1))
     np.testing.assert_array_equal(to_levels(equalize(ramp)), to_levels(ramp))
 
 
 def test_compressed_contrast_keeps_the_mean_and_narrows_the_histogram():
-    images = to_float(jnp.asarray(LEVELS))
+    images = from_levels(jnp.asarray(LEVELS))
     compress = jax.jit(histograms.compress_contrast)
     flat = np.asarray(compress(jax.random.key(0), images))
     mean = np.asarray(images).mean(axis=(1, 2, 3), keepdims=True)

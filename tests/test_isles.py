@@ -131,6 +131,7 @@ def test_pixels_of_another_size_are_brought_to_one():
     # pixel i of the fine grid lies at (i + 0.5) / 2 - 0.5 of the coarse one
     np.testing.assert_allclose(fine[2:-2, 0, 0], (np.arange(2, 18) + 0.5) / 2 - 0.5, atol=1e-5)
     assert isles.in_plane(ramp, (1.01, 1.0, 5.0), 1.0, order=1) is ramp
+    assert isles.in_plane(ramp, (1e-3, 1.0, 5.0), 1.0, order=1).shape == (1, 6, 3)
 
 
 def test_no_case_is_in_two_splits_and_the_seed_decides(tmp_path):
@@ -239,3 +240,88 @@ def test_smooth_noise_passes_through_its_knots_and_is_standard_normal():
     noise = smooth_noise(random, (9, 13, 5), (3, 4, 3))
     knots = np.random.default_rng(0).standard_normal((3, 4, 3), dtype=np.float32)
     np.testing.assert_allclose(noise[::4, ::4, ::2], knots, atol=1e-6)
+
+
+def named(path, array, matrix=UPRIGHT):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(array, matrix), path)
+
+
+def write_2022(folder, case, image, mask):
+    name = f"sub-strokecase{case:04d}"
+    session = f"{name}_ses-0001"
+    named(folder / name / "ses-0001" / "dwi" / f"{session}_dwi.nii.gz", image)
+    named(folder / name / "ses-0001" / "dwi" / f"{session}_adc.nii.gz", image / 2)
+    named(folder / name / "ses-0001" / "anat" / f"{session}_FLAIR.nii.gz", image / 3)
+    named(folder / "derivatives" / name / "ses-0001" / f"{session}_msk.nii.gz", mask)
+
+
+def test_isles_2022_gives_what_isles_2015_gives(tmp_path):
+    for case in range(4):
+        image, mask = example(case)
+        write(tmp_path / "2015", f"{case}", image, mask)
+        write_2022(tmp_path / "2022", case, image, mask)
+    (tmp_path / "2022" / "dataset_description.json").write_text("{}")
+    first, second = (
+        isles.load(str(tmp_path / year), 0, 0, (0.2, 0.2), CONFIG) for year in ("2015", "2022")
+    )
+    for split, fields in first.items():
+        for name, values in fields.items():
+            np.testing.assert_array_equal(second[split][name], values)
+    names = [case.name for case in isles.find_cases(tmp_path / "2022")]
+    assert names == [f"sub-strokecase{case:04d}_ses-0001" for case in range(4)]
+
+
+def test_names_in_capitals_plain_names_and_nested_folders(tmp_path):
+    image, mask = example()
+    write(tmp_path / "a", "7", image, mask)
+    for path in list((tmp_path / "a").rglob("*.nii")):
+        path.rename(path.with_suffix(".NII"))
+    assert len(read_all(tmp_path / "a")) == 1
+    assert [case.name for case in isles.find_cases(tmp_path)] == ["a/7"]
+    for case in ("x", "y"):
+        named(tmp_path / "b" / case / f"{case}_DWI.nii.gz", image)
+        named(tmp_path / "b" / case / f"{case}_adc.nii.gz", image)
+        named(tmp_path / "b" / case / f"{case}_mask.nii.gz", mask)
+    assert [case.name for case in isles.find_cases(tmp_path / "b")] == ["x", "y"]
+    read_all(tmp_path / "b")
+
+
+def test_all_bad_cases_are_named_at_once(tmp_path):
+    image, mask = example()
+    for case in range(6):
+        write_2022(tmp_path, case, image, mask if case != 2 else mask * 5)
+    next(tmp_path.glob("sub-strokecase0001/**/*_dwi.nii.gz")).write_bytes(b"damaged")
+    next(tmp_path.glob("sub-strokecase0001/**/*_adc.nii.gz")).write_bytes(b"not read")
+    next(tmp_path.glob("derivatives/sub-strokecase0004/**/*_msk.nii.gz")).write_bytes(b"damaged")
+    with pytest.raises(UserError) as caught:
+        isles.load(str(tmp_path), 0, 0, (0.2, 0.2), CONFIG)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    for line, words in zip(lines, ("0001_ses-0001_dwi", "holds the value 5", "0004_ses-0001_msk")):
+        assert words in line
+    next(tmp_path.glob("derivatives/sub-strokecase0004/**/*_msk.nii.gz")).unlink()
+    next(tmp_path.glob("derivatives/sub-strokecase0005/**/*_msk.nii.gz")).unlink()
+    with pytest.raises(UserError, match=r"0004.*no lesion mask at .*\n.*0005.*no lesion mask"):
+        isles.find_cases(tmp_path)
+
+
+def test_a_case_folder_that_lost_its_files_and_a_case_as_the_folder(tmp_path):
+    write(tmp_path, "7", *example())
+    (tmp_path / "8").mkdir()
+    (tmp_path / ".git").mkdir()
+    refused(lambda: isles.find_cases(tmp_path), "case 8", "no DWI")
+    refused(lambda: isles.find_cases(tmp_path / "7"), "is itself a case")
+    named(tmp_path / "loose" / "brain.nii", example()[0])
+    refused(lambda: isles.find_cases(tmp_path / "loose"), "no case folders (1 volumes)", "2022")
+
+
+def test_a_shifted_case_has_the_same_head(tmp_path):
+    image, mask = example()
+    inside = image > 0
+    shifted = np.where(inside, image - image[inside].mean(), 0).astype(np.float32)
+    write(tmp_path, "1", image, mask)
+    write(tmp_path, "2", shifted, mask)
+    first, second = read_all(tmp_path)
+    np.testing.assert_array_equal(first.head, second.head)
+    np.testing.assert_allclose(first.image, second.image, atol=1e-4)

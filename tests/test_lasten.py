@@ -1,7 +1,6 @@
 """The LASTEN reader: what it reads, how it splits, and what it refuses, with which words."""
 
 import json
-import logging
 
 import numpy as np
 import pytest
@@ -34,14 +33,13 @@ def test_points_land_in_their_row_and_column(tmp_path):
     assert frames.points[1, 1, 2].tolist() == [31, 60]
 
 
-def test_a_recording_is_a_run_of_consecutive_ids(tmp_path, caplog):
+def test_a_recording_is_a_run_of_consecutive_ids(tmp_path, capsys):
     for number in (4, 5, 6, 7, 12, 13, 15):
         write(tmp_path, number)
-    with caplog.at_level(logging.WARNING):
-        frames = layout.read_frames(tmp_path, SMALL)
+    frames = layout.read_frames(tmp_path, SMALL)
     assert frames.recording.tolist() == [0, 0, 0, 0, 1, 1, 1]
-    assert [record.getMessage() for record in caplog.records] == [
-        f"{tmp_path}: recording 3 (ids 12-15) is incomplete: 1 of 4 frames missing, the first 14"
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: {tmp_path}: recording 3 (ids 12-15) is incomplete: 1 of 4 frames missing, the first 14"
     ]
 
 
@@ -62,24 +60,22 @@ def test_loose_frames_are_split_by_whole_recordings(tmp_path, recordings, expect
         start += len(frames)
 
 
-def test_folders_are_the_splits(tmp_path, caplog):
+def test_folders_are_the_splits(tmp_path, capsys):
     for number in range(4):
         write(tmp_path / "train", number)
         write(tmp_path / "validation", number + 4)
     splits = layout.read_data_set(tmp_path, SMALL)
     assert list(splits) == ["train", "validation"]
     assert splits["validation"].ids.tolist() == [4, 5, 6, 7]
-    assert not caplog.records
+    assert not capsys.readouterr().err
 
 
-def test_a_recording_in_two_splits_is_named(tmp_path, caplog):
+def test_a_recording_in_two_splits_is_named(tmp_path, capsys):
     for number in range(2):
         write(tmp_path / "train", number)
         write(tmp_path / "test", number + 2)
     layout.read_data_set(tmp_path, SMALL)
-    assert any(
-        "recording 0 (ids 0-3) is in train/ and in test/" in r.getMessage() for r in caplog.records
-    )
+    assert "recording 0 (ids 0-3) is in train/ and in test/" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -136,6 +132,27 @@ def test_a_bad_folder_is_named(tmp_path, prepare, words):
     assert words in str(caught.value)
 
 
+def test_all_bad_frames_are_named_at_once(tmp_path):
+    write(tmp_path, 0)
+    for number in range(1, 13):
+        write(tmp_path, number, {"0": [10, 500]})
+    write(tmp_path, "notes")
+    with pytest.raises(UserError) as caught:
+        layout.read_frames(tmp_path, SMALL)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 11
+    assert lines[0].startswith(f"{tmp_path / 'notes.json'}: 'notes' is no frame id")
+    assert lines[1].startswith(f"{tmp_path / '1.json'}: key 0 at [10, 500] lies outside")
+    assert lines[10] == "and 3 more"
+
+
+def test_a_point_at_zero_or_without_numbers_is_missing(tmp_path):
+    write(tmp_path, 3, '{"0": [0, 0], "1": [NaN, NaN], "2": [0, 5], "3": [5.25, 0], "4": [1, 2]}')
+    frames = layout.read_frames(tmp_path, SMALL)
+    assert frames.visible[0].tolist() == [[False, False, True], [True, True, False]]
+    assert frames.points[0].tolist() == [[[0, 0], [0, 0], [0, 5]], [[5.25, 0], [1, 2], [0, 0]]]
+
+
 def test_a_geometry_that_cannot_be_is_refused():
     with pytest.raises(ValueError, match="minimum_visible is 7"):
         GridGeometry(rows=2, columns=3, minimum_visible=7)
@@ -156,7 +173,17 @@ def test_written_frames_read_back(tmp_path):
     assert np.array_equal(frames.visible, visible)
 
 
-def test_lasten_is_read_whole(lasten, caplog):
+def test_fractions_of_pixels_are_written_as_asked(tmp_path):
+    points = np.array([[[[10.125, 60], [20.25, 61.5], [0, 0]], [[11, 50.75], [21, 51], [31, 52]]]])
+    visible = points[..., 0] > 0
+    layout.write_frames(tmp_path, [7], points, visible, decimals=2)
+    assert json.loads((tmp_path / "7.json").read_text())["0"] == [10.13, 60.0]
+    frames = layout.read_frames(tmp_path, SMALL)
+    assert np.array_equal(frames.visible, visible)
+    assert np.abs(frames.points - points).max() <= 0.005 + 1e-6
+
+
+def test_lasten_is_read_whole(lasten, capsys):
     splits = layout.read_data_set(lasten, GridGeometry())
     assert {name: len(frames) for name, frames in splits.items()} == {
         "train": 160,
@@ -168,7 +195,7 @@ def test_lasten_is_read_whole(lasten, caplog):
     counts = train.visible.sum(axis=(1, 2))
     assert (counts.min(), counts.max()) == (284, 319)
     assert counts.mean() == pytest.approx(304.6, abs=0.05)
-    assert not caplog.records
+    assert not capsys.readouterr().err
 
 
 def test_lasten_is_written_as_it_was_read(lasten, tmp_path):

@@ -1,4 +1,4 @@
-"""The reference design: its input, its loss, its size, against plain NumPy."""
+"""The notebook's design: its input, its loss, its size, against plain NumPy."""
 
 import jax
 import jax.numpy as jnp
@@ -6,14 +6,24 @@ import numpy as np
 import pytest
 
 from configs import notebook as notebook_config
+from lvae import configuration
 from lvae.errors import UserError
-from lvae.tasks.laser_grid import drawing, notebook
+from lvae.tasks.grids.vae import drawing, notebook
+from lvae.tasks.grids.vae.settings import Settings
+from lvae.tasks.task import Spec
+
+SPEC = Spec({}, 4)
+
+
+def settings_of(argument=None, **data) -> Settings:
+    config = configuration.to_dict(notebook_config.get_config(argument))
+    config["data"] |= data
+    return configuration.parse(Settings, config)
 
 
 def test_input_is_scaled_and_ringed_with_missing_points_at_zero():
-    points = np.full((1, 18, 18, 2), 364.0, np.float32)
-    visible = np.ones((1, 18, 18), bool)
-    visible[0, 3, 4] = False
+    points = jnp.full((1, 18, 18, 2), 364.0)
+    visible = jnp.ones((1, 18, 18), bool).at[0, 3, 4].set(False)
     grids = np.asarray(notebook.to_input(points, visible, 728.0))
     assert grids.shape == (1, 20, 20, 2)
     assert grids[0, 1:-1, 1:-1].max() == 0.5
@@ -23,7 +33,7 @@ def test_input_is_scaled_and_ringed_with_missing_points_at_zero():
     assert not ring.any()
 
 
-def test_loss_is_the_references():
+def test_loss_is_the_notebooks():
     generator = np.random.default_rng(0)
     logits, mean, log_variance = (
         generator.normal(size=(2, 20, 20, 2)),
@@ -39,24 +49,21 @@ def test_loss_is_the_references():
     np.testing.assert_allclose(got, coding, rtol=1e-5)
 
 
-def test_network_has_the_references_size():
-    config = notebook_config.get_config()
-    variables = jax.eval_shape(lambda key: notebook.init(config, {}, key), jax.random.key(0))
+def test_network_has_the_notebooks_size():
+    settings = settings_of()
+    variables = jax.eval_shape(lambda key: notebook.init(settings, SPEC, key), jax.random.key(0))
     assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == 115_362
 
 
 def test_a_grid_that_the_network_cannot_have_is_named():
-    config = notebook_config.get_config()
-    config.data.rows = 7
     with pytest.raises(UserError, match="7 x 18"):
-        notebook.init(config, {}, jax.random.key(0))
+        notebook.init(settings_of(rows=7), SPEC, jax.random.key(0))
 
 
 def test_a_point_decoded_at_the_border_is_missing():
-    config = notebook_config.get_config("smoke")
-    params = notebook.init(config, {}, jax.random.key(0))["params"]
-    variables = {"params": params, "buffers": {}}
-    points, logits = notebook.decode(config, variables, jnp.zeros((1, 8)))
+    settings = settings_of("smoke")
+    variables = notebook.init(settings, SPEC, jax.random.key(0))
+    points, logits = notebook.decode(settings, variables, jnp.zeros((1, 8)))
     assert points.shape == (1, 18, 18, 2)
     np.testing.assert_array_equal(np.asarray(logits) > 0, np.all(np.asarray(points) > 5.0, axis=-1))
-    assert drawing.design_of(config) is notebook
+    assert drawing.design_of(settings) is notebook.NOTEBOOK

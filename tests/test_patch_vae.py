@@ -68,7 +68,7 @@ def test_the_mixture_is_a_density():
     }
     line = np.arange(-9.0, 9.0, 0.1)
     grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2).astype(np.float32)
-    terms = prior.apply({"params": params}, grid)
+    terms = prior.apply({"params": params}, jnp.asarray(grid))
     assert terms.shape == (len(grid), 3)
     mass = np.exp(np.asarray(terms, np.float64)).sum(0) * 0.01  # the trapezoid rule is exact here
     np.testing.assert_allclose(mass, jax.nn.softmax(params["weights"]), rtol=1e-4)

@@ -1,5 +1,6 @@
 """The patch task: what each set of parameters learns from, what is scored, heat maps of volumes."""
 
+import dataclasses
 import json
 
 import jax
@@ -9,14 +10,19 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from configs.patches import ARGUMENTS, get_config
+from configs.patches import VARIANTS, get_config
+from lvae import configuration
 from lvae.data.volumes import read_volume
 from lvae.errors import UserError
-from lvae.tasks import patches as task
-from lvae.tasks.interface import Run, SamplingOptions
-from lvae.tasks.patches import measures, modes, pictures, scanning
-from lvae.tasks.patches.settings import read
-from lvae.training.loop import train_and_evaluate
+from lvae.models.gaussian import normal_kl
+from lvae.runs import evaluation, loop
+from lvae.runs import modes as runner
+from lvae.tasks import registry, restoring
+from lvae.tasks.patches import data, loss, measures, modes, pictures, scanning
+from lvae.tasks.patches.settings import Settings
+from lvae.tasks.patches.task import TASK
+from lvae.tasks.restoring import Loaded
+from lvae.tasks.task import Request, Run
 
 KEYS = (
     "knn_auroc",
@@ -29,17 +35,22 @@ KEYS = (
 )
 
 
-def small(**changes):
-    config = get_config("smoke")
-    config.data.size = 8
-    config.loss.labels, config.loss.label_weight = 0, 0.0
-    config.model.latents = 3
-    config.model.hidden = 6
-    config.sampling.stride = 3
-    config.sampling.grid = 3
-    config.evaluation.batch_size = 64
-    config.update_from_flattened_dict({k.replace("__", "."): v for k, v in changes.items()})
-    return config
+def small(**changes) -> Settings:
+    config = configuration.to_dict(get_config("smoke"))
+    flat = {
+        "data.size": 8,
+        "loss.labels": 0,
+        "loss.label_weight": 0.0,
+        "model.latents": 3,
+        "model.hidden": 6,
+        "sampling.stride": 3,
+        "sampling.grid": 3,
+        "evaluation.batch_size": 64,
+    } | {name.replace("__", "."): value for name, value in changes.items()}
+    for name, value in flat.items():
+        group, field = name.split(".")
+        config[group][field] = value
+    return configuration.parse(Settings, config)
 
 
 def splits_of(count=40, seed=0):
@@ -57,38 +68,52 @@ def splits_of(count=40, seed=0):
     return dict.fromkeys(("train", "validation", "test"), fields)
 
 
-def variables_of(config, splits):
-    return jax.jit(lambda key: task.init(config, splits, key))(jax.random.key(0))
+def variables_of(settings, splits):
+    spec = data.spec(settings, splits)
+    drawn = jax.jit(lambda key: loss.init(settings, spec, key))(jax.random.key(0))
+    return loss.prepare(settings, drawn, splits)
 
 
-@pytest.mark.parametrize("arg", [None, *ARGUMENTS])
+def loss_of(settings, splits):
+    return loss.loss(settings, data.spec(settings, splits))
+
+
+def run_of(settings, splits, workdir) -> Loaded:
+    spec = data.spec(settings, splits)
+    run = Run(settings, spec, variables_of(settings, splits), workdir)
+    return Loaded(TASK, configuration.to_config("patches", settings), run)
+
+
+@pytest.mark.parametrize("arg", [None, *VARIANTS])
 def test_every_config_is_read(arg):
-    settings = read(get_config(arg))
+    settings = configuration.parse(Settings, get_config(arg))
     assert settings.data.source == ("digits" if arg and "digits" in arg else "lesions")
 
 
-def test_wrong_values_and_arguments_are_named():
-    with pytest.raises(ValueError, match=r"smoke_digits"):
+def test_wrong_values_and_variants_are_named():
+    with pytest.raises(ValueError, match=r"no such variant; there are .*smoke_digits"):
         get_config("nothing")
-    config = get_config("smoke")
-    config.evaluation.anomaly_score = "best"
-    with pytest.raises(UserError, match=r"evaluation.*anomaly_score='best'"):
-        read(config)
+    with pytest.raises(UserError, match=r"evaluation.anomaly_score: 'best' is none of"):
+        small(evaluation__anomaly_score="best")
     with pytest.raises(UserError, match="both 0 or both above 0"):
-        read(small(loss__labels=3))
+        small(loss__labels=3)
+    with pytest.raises(UserError, match=r"hidden: .*expected int"):
+        small(model__hidden=[3, 4])
+    with pytest.raises(UserError, match=r"config.data.classes: no such field"):
+        small(data__classes=(7, 9))
 
 
 def test_the_healthy_model_never_learns_from_lesions():
     splits = splits_of()
-    config = small(model__components=2)
-    variables = variables_of(config, splits)
-    loss = task.make_loss(config, splits)
+    settings = small(model__components=2)
+    variables = variables_of(settings, splits)
+    value = loss_of(settings, splits)
     batch = {name: jnp.asarray(values[:16]) for name, values in splits["train"].items()}
 
     @jax.jit
     def gradients(image):
         def total(params):
-            return loss(params, {}, dict(batch, image=image), jax.random.key(1), 0)[0]
+            return value(params, {}, dict(batch, image=image), jax.random.key(1), jnp.int32(0))[0]
 
         return jax.grad(total)(variables["params"])
 
@@ -109,15 +134,15 @@ def test_the_divergence_is_the_integral():
     line = np.linspace(-9, 9, 20001)
     integrand = normal.pdf(line) * (normal.logpdf(line) - stats.norm.logpdf(line))
     expected = np.trapezoid(np.nan_to_num(integrand), line)
-    found = measures.divergence(jnp.full((2, 3), mean), jnp.full((2, 3), log_variance))
+    found = normal_kl(jnp.full((2, 3), mean), jnp.full((2, 3), log_variance)).sum(1)
     np.testing.assert_allclose(found, 3 * expected, rtol=1e-5)
 
 
 def test_a_mixture_of_one_standard_normal_is_the_normal_prior():
     """The drawn divergence has the closed form as its mean."""
     splits = splits_of(8)
-    config = small(model__components=1)
-    settings, params = read(config), variables_of(config, splits)["params"]
+    settings = small(model__components=1)
+    params = dict(variables_of(settings, splits)["params"])
     params["prior"] = {
         "means": jnp.zeros((1, 3)),
         "log_scales": jnp.zeros((1, 3)),
@@ -125,9 +150,9 @@ def test_a_mixture_of_one_standard_normal_is_the_normal_prior():
     }
     images = jnp.asarray(splits["train"]["image"][:4] / 255.0, jnp.float32)
     keys = jax.random.split(jax.random.key(2), 4000)
-    draws = jax.jit(jax.vmap(lambda key: task.terms(settings, params, "all", images, key)[1]))(keys)
+    draws = jax.jit(jax.vmap(lambda key: loss.terms(settings, params, "all", images, key)[1]))(keys)
     params["healthy"] = params["all"]  # its prior is the normal one
-    exact = task.terms(settings, params, "healthy", images, keys[0])[1]
+    exact = loss.terms(settings, params, "healthy", images, keys[0])[1]
     error = np.asarray(draws).std(0) / np.sqrt(len(keys))
     assert (np.abs(draws.mean(0) - exact) < 5 * error).all()
 
@@ -137,9 +162,11 @@ def test_free_bits_switch_the_divergence_off_below_them():
     batch = {name: jnp.asarray(values) for name, values in splits["train"].items()}
     totals = []
     for free in (0.0, 1000.0):
-        config = small(loss__free_bits=free, loss__kl_weight=1.0)
-        params = variables_of(config, splits)["params"]
-        total, (parts, _) = task.make_loss(config, splits)(params, {}, batch, jax.random.key(3), 0)
+        settings = small(loss__free_bits=free, loss__kl_weight=1.0)
+        params = variables_of(settings, splits)["params"]
+        total, (parts, _) = loss_of(settings, splits)(
+            params, {}, batch, jax.random.key(3), jnp.int32(0)
+        )
         totals.append(float(total))
     assert totals[1] - totals[0] == pytest.approx(
         1000 - float(parts["divergence"].mean()), rel=1e-4
@@ -148,42 +175,45 @@ def test_free_bits_switch_the_divergence_off_below_them():
 
 def test_a_few_labels_shape_the_codes_and_only_those_are_used():
     splits = splits_of()
-    chosen = task.few_labels(splits["train"]["label"], 3, 0)
+    chosen = data.few_labels(splits["train"]["label"], 3, 0)
     assert splits["train"]["label"][chosen].tolist() == [0, 0, 0, 1, 1, 1]
-    config = small(loss__labels=3, loss__label_weight=1.0)
+    settings = small(loss__labels=3, loss__label_weight=1.0)
     hidden = {name: values.copy() for name, values in splits["train"].items()}
     others = np.setdiff1d(np.arange(40), chosen)
     batch = {name: jnp.asarray(values[:8]) for name, values in splits["train"].items()}
-    params = variables_of(config, splits)["params"]
+    params = variables_of(settings, splits)["params"]
     errors = []
     for pixels in (
         hidden["image"],
         np.where(np.isin(np.arange(40), others)[:, None, None], 0, hidden["image"]),
     ):
-        data = {"train": dict(hidden, image=pixels.astype(np.uint8))}
-        parts = task.make_loss(config, data)(params, {}, batch, jax.random.key(4), 0)[1][0]
+        train = {"train": dict(hidden, image=pixels.astype(np.uint8))}
+        buffers = jax.tree.map(jnp.asarray, variables_of(settings, train)["buffers"])
+        parts = loss_of(settings, train)(params, buffers, batch, jax.random.key(4), jnp.int32(0))[
+            1
+        ][0]
         errors.append(float(parts["label_error"]))
     assert errors[0] == errors[1] > 0
 
 
 def test_spots_are_running_means_of_the_residual():
     residual = np.random.default_rng(0).normal(size=(3, 9, 11))
-    settings = read(small()).evaluation
+    settings = small().evaluation
     mean = ndimage.uniform_filter(residual, (0, 5, 5), mode="constant")
     np.testing.assert_allclose(
         measures.spot_map(residual, settings), np.maximum(mean, 0), atol=1e-12
     )
-    both = read(small(evaluation__bright_only=False, evaluation__spot=3)).evaluation
+    both = small(evaluation__bright_only=False, evaluation__spot=3).evaluation
     mean = ndimage.uniform_filter(residual, (0, 3, 3), mode="constant")
     np.testing.assert_allclose(measures.spot_map(residual, both), np.abs(mean), atol=1e-12)
 
 
 def test_a_scan_does_not_depend_on_its_batches():
     splits = splits_of()
-    config = small()
-    params = variables_of(config, splits)["params"]["all"]
-    whole = measures.scan(read(config), params, splits["train"]["image"])
-    parts = measures.scan(read(small(evaluation__batch_size=7)), params, splits["train"]["image"])
+    settings = small()
+    params = variables_of(settings, splits)["params"]["all"]
+    whole = measures.scan(settings, params, splits["train"]["image"])
+    parts = measures.scan(small(evaluation__batch_size=7), params, splits["train"]["image"])
     for one, other in zip(whole, parts):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-5)
 
@@ -198,9 +228,8 @@ def head_volume(shape=(26, 30, 7)):
 
 def test_the_heat_map_follows_the_axes_of_the_file(tmp_path):
     splits = splits_of()
-    config = small()
-    settings = read(config)
-    params = variables_of(config, splits)["params"]["healthy"]
+    settings = small()
+    params = variables_of(settings, splits)["params"]["healthy"]
     affine = np.diag([1.0, 1.0, 4.0, 1.0])
     nibabel.save(nibabel.Nifti1Image(head_volume(), affine), tmp_path / "a.nii.gz")
     upright = read_volume(tmp_path / "a.nii.gz")
@@ -226,61 +255,68 @@ def test_patches_cover_every_pixel_of_any_length():
 
 
 def test_anomaly_mode_writes_the_input_s_grid(tmp_path, capsys):
-    config = small()
-    run = Run(config, variables_of(config, splits_of()), tmp_path)
+    loaded = run_of(small(), splits_of(), tmp_path)
     affine = np.array([[0, -2.0, 0, 9], [2.0, 0, 0, -4], [0, 0, -4.0, 60], [0, 0, 0, 1]])
-    nibabel.save(nibabel.Nifti1Image(head_volume(), affine), tmp_path / "case.nii.gz")
-    options = SamplingOptions("anomaly", tmp_path / "out", data=tmp_path / "case.nii.gz")
-    task.MODES["anomaly"](run, options)
+    image = nibabel.Nifti1Image(head_volume(), affine)
+    image.set_sform(affine, code=4)
+    image.set_qform(affine, code=1)
+    image.header.set_xyzt_units("mm", "sec")
+    nibabel.save(image, tmp_path / "case.nii.gz")
+    request = Request("anomaly", data=tmp_path / "case.nii.gz")
+    runner.draw(loaded, request, tmp_path / "out")
     heat = nibabel.load(tmp_path / "out" / "case_heat.nii.gz")
     assert heat.shape == head_volume().shape
     np.testing.assert_allclose(heat.affine, affine, atol=1e-5)
+    assert (int(heat.header["sform_code"]), int(heat.header["qform_code"])) == (4, 1)
+    assert heat.header.get_xyzt_units() == ("mm", "sec")
     assert np.isfinite(np.asarray(heat.dataobj)).all()
     assert (tmp_path / "out" / "case_heat.png").stat().st_size > 1000
     noted = json.loads((tmp_path / "out" / "manifest.json").read_text())["samples"][0]
     place = affine @ [*noted["highest_at_voxel"], 1]
     np.testing.assert_allclose(noted["highest_at_mm"], place[:3], atol=0.01)
-    task.MODES["anomaly"](run, options)
+    runner.draw(loaded, request, tmp_path / "out")
     assert "complete" in capsys.readouterr().err
 
 
 def test_anomaly_mode_refuses_what_it_cannot_scan(tmp_path):
-    config = small()
-    run = Run(config, variables_of(config, splits_of()), tmp_path)
-    with pytest.raises(UserError, match="needs --data"):
-        task.MODES["anomaly"](run, SamplingOptions("anomaly", tmp_path / "out"))
-    with pytest.raises(UserError, match="is a folder"):
-        task.MODES["anomaly"](run, SamplingOptions("anomaly", tmp_path / "out", data=tmp_path))
+    loaded = run_of(small(), splits_of(), tmp_path)
+
+    def refused(words, loaded=loaded, **request):
+        with pytest.raises(UserError, match=words):
+            runner.draw(loaded, Request("anomaly", **request), tmp_path / "out")
+
+    refused("needs --data")
+    refused("is a folder", data=tmp_path)
     nibabel.save(nibabel.Nifti1Image(np.zeros((9, 9, 9)), np.eye(4)), tmp_path / "empty.nii")
-    with pytest.raises(UserError, match=r"empty.nii.*head of 0 voxels"):
-        task.MODES["anomaly"](
-            run, SamplingOptions("anomaly", tmp_path / "out", data=tmp_path / "empty.nii")
-        )
-    with pytest.raises(UserError, match="knows digits"):
-        task.MODES["anomaly"](
-            Run(get_config("smoke_digits"), {}, tmp_path), SamplingOptions("anomaly", tmp_path)
-        )
+    refused(r"empty.nii.*head of 0 voxels", data=tmp_path / "empty.nii")
+    digits = configuration.parse(Settings, get_config("smoke_digits"))
+    refused(
+        "knows digits", loaded=loaded._replace(run=dataclasses.replace(loaded.run, settings=digits))
+    )
+    with pytest.raises(UserError, match="--format=parquet: --mode=prior cannot write it"):
+        runner.draw(loaded, Request("prior"), tmp_path / "p", runner.Layout("parquet"))
 
 
 @pytest.mark.parametrize("components", [0, 3])
 def test_draws_are_of_the_seed_and_their_index_alone(components):
-    config = small(model__components=components)
-    settings, params = read(config), variables_of(config, splits_of())["params"]
-    whole = modes.draws(settings, params, 5, list(range(9)), 1.0)
-    np.testing.assert_allclose(modes.draws(settings, params, 5, [4, 7], 1.0), whole[[4, 7]])
-    assert not np.allclose(modes.draws(settings, params, 6, [4], 1.0), whole[[4]])
-    still = modes.draws(settings, params, 5, list(range(9)), 0.0)
+    settings = small(model__components=components)
+    params, every = variables_of(settings, splits_of())["params"], np.arange(9)
+    whole = modes.draws(settings, params, 5, every, 1.0)
+    some = modes.draws(settings, params, 5, every[[4, 7]], 1.0)
+    np.testing.assert_allclose(some, whole[[4, 7]])
+    assert not np.allclose(modes.draws(settings, params, 6, every[[4]], 1.0), whole[[4]])
+    still = modes.draws(settings, params, 5, every, 0.0)
     means = np.asarray(params["prior"]["means"]) if components else np.zeros((1, 3))
     assert all(np.abs(means - code).sum(1).min() < 1e-6 for code in still)
 
 
 def test_the_manifold_is_the_unit_square_through_the_normal_s_quantiles():
-    plane = pictures.latent_plane(read(small(model__latents=2)), np.zeros((1, 2), np.float32))
+    plane = pictures.latent_plane(small(model__latents=2), np.zeros((1, 2), np.float32))
     quantiles = stats.norm.ppf([1 / 6, 3 / 6, 5 / 6])
     expected = [(x, y) for y in quantiles[::-1] for x in quantiles]  # upwards, to the right
     np.testing.assert_allclose(plane, expected, atol=1e-6)
     codes = np.random.default_rng(0).normal(size=(500, 3)) * [0.1, 5.0, 1.0] + [1.0, 2.0, 3.0]
-    plane = pictures.latent_plane(read(small()), codes)
+    plane = pictures.latent_plane(small(), codes.astype(np.float32))
     np.testing.assert_allclose(plane.mean(0), codes.mean(0), atol=1e-5)
     spread = np.ptp(plane, axis=0)
     assert spread[1] > 4 * spread[2] > 8 * spread[0]
@@ -289,32 +325,31 @@ def test_the_manifold_is_the_unit_square_through_the_normal_s_quantiles():
 def test_a_run_end_to_end(tmp_path):
     pytest.importorskip("nilearn")
     config = get_config("smoke")
-    summary = train_and_evaluate(config, tmp_path, task)
+    summary = loop.train(registry.find("patches"), config, tmp_path)
     assert summary["step"] == config.training.steps
-    for name in ("codes", "manifold", "reconstructions", "anomalies"):
+    for name in ("codes", "manifold", "reconstructions", "anomalies", "losses"):
         assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 500
-    splits = task.load_data(config)
-    variables = variables_of(config, splits)
-    numbers = task.evaluate(config, variables, splits, thorough=True)
+    loaded = restoring.load(tmp_path)
+    numbers = evaluation.thorough(*loaded[::2], data.load_data(loaded.run.settings))
     for key in KEYS:
+        assert numbers[key] == numbers[f"test_{key}"]
         assert -1 <= numbers[key] <= 1
         low, high = numbers[f"{key}_interval"]
         assert low <= high
-    run = Run(config, variables, tmp_path)
     for mode in ("prior", "reconstruct", "manifold"):
-        task.MODES[mode](run, SamplingOptions(mode, tmp_path / mode, num_samples=5))
+        runner.draw(loaded, Request(mode, num_samples=5), tmp_path / mode)
         written = {path.name for path in (tmp_path / mode).iterdir()}
         assert {"preview.png", "manifest.json"} < written
         assert len(written) == (3 if mode == "manifold" else 7)
 
 
 def test_two_digits_are_told_apart_by_position_of_class(mnist):
-    config = get_config("smoke_digits")
-    config.data.path = str(mnist)
-    config.data.classes = (9, 7)
-    swapped = task.load_data(config)["test"]["label"]
-    config.data.classes = (7, 9)
-    splits = task.load_data(config)
+    def read(classes):
+        config = configuration.to_dict(get_config("smoke_digits"))
+        config["data"] |= {"path": str(mnist), "classes": classes}
+        return data.load_data(configuration.parse(Settings, config))
+
+    swapped, splits = read([9, 7])["test"]["label"], read([7, 9])
     np.testing.assert_array_equal(splits["test"]["label"], 1 - swapped)
     train = {image.tobytes() for image in splits["train"]["image"]}
     assert not train & {image.tobytes() for image in splits["validation"]["image"]}

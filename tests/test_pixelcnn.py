@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from lvae.tasks.pixelcnn.network import build
 
 from configs import pixelcnn_brain
 from lvae.models import pixelcnn, raster_sampling
 from lvae.models.causal_layers import causal_mask
-from lvae.tasks.pixelcnn.network import build
 
 SHAPES = {
     "reference": dict(features=8, embedding=0, kernel=7, blocks="RR", heads=1),
@@ -84,7 +84,24 @@ def likelihoods(model, params, maps):
 
 
 cached = jax.jit(raster_sampling.sample_cached, static_argnums=(0, 6, 7))
-naive = jax.jit(raster_sampling.sample_naive, static_argnums=(0, 6, 7))
+
+
+def sample_naive(model, params, keys, codes, redraw, temperature, top_k, min_p):
+    """The definition of `sample_cached`: the whole network once per position."""
+    columns = codes.shape[2]
+
+    def one(index, codes):
+        row, column = index // columns, index % columns
+        logits = model.apply({"params": params}, codes)[:, row, column]
+        noise = raster_sampling._noise(keys, index, model.size)
+        drawn = raster_sampling.draw(logits, noise, temperature, top_k, min_p)
+        kept = jnp.where(redraw[:, row, column], drawn, codes[:, row, column])
+        return codes.at[:, row, column].set(kept)
+
+    return jax.lax.fori_loop(0, codes.shape[1] * columns, one, codes)
+
+
+naive = jax.jit(sample_naive, static_argnums=(0, 6, 7))
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lvae.commands.simulate import write_recordings
 from lvae.data.lasten import GridGeometry, read_data_set, regular_grid
 from lvae.data.simulator import SimulatorSettings, simulate_splits
 from lvae.errors import UserError
 from lvae.grids.rendering import render
-from lvae.simulate import write_recordings
 
 SETTINGS = SimulatorSettings(
     train_recordings=2, validation_recordings=1, test_recordings=0, recording_length=3

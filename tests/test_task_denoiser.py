@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import tarfile
+from pathlib import Path
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -10,37 +13,70 @@ import pytest
 from PIL import Image
 
 from configs import denoise_conv, denoise_mlp
+from lvae import configuration
 from lvae.data.digits import read_images
 from lvae.errors import UserError
 from lvae.imaging.noise import KINDS, Corruption
-from lvae.tasks import denoiser
-from lvae.tasks.denoiser import corruption, files, measures, restoring
-from lvae.tasks.denoiser.settings import CorruptionSettings, read
-from lvae.tasks.interface import Run, SamplingOptions
+from lvae.imaging.sheets import png
+from lvae.runs import evaluation
+from lvae.runs.export.journal import merge
+from lvae.runs.export.writer import Layout
+from lvae.runs.modes import draw
+from lvae.tasks.images import corruption, files
+from lvae.tasks.images.denoiser import data, loss, measures, network, pictures
+from lvae.tasks.images.denoiser.settings import Settings
+from lvae.tasks.images.denoiser.task import TASK
+from lvae.tasks.images.settings import Noise
+from lvae.tasks.restoring import Loaded
+from lvae.tasks.task import Request, Run
 
 KEY = jax.random.key(0)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def splits():
+    """The built-in digits."""
+    return data.load_data(settings_from(denoise_conv.get_config("smoke")))
+
+
+@pytest.fixture(scope="module")
+def loaded(splits, tmp_path_factory):
     """An untrained run on the built-in digits."""
     config = denoise_conv.get_config("smoke")
-    splits = denoiser.load_data(config)
-    variables = jax.jit(lambda key: denoiser.init(config, splits, key))(KEY)
-    return Run(config, variables, tmp_path_factory.mktemp("run"))
+    settings = settings_from(config)
+    spec = TASK.spec(settings, splits)
+    variables = jax.jit(lambda key: TASK.init(settings, spec, key))(KEY)
+    run = Run(settings, spec, jax.device_get(variables), tmp_path_factory.mktemp("run"))
+    return Loaded(TASK, config, run)
+
+
+@pytest.fixture
+def run(loaded):
+    return loaded.run
+
+
+def settings_from(config) -> Settings:
+    return configuration.parse(Settings, config)
+
+
+def changed(argument=None, **fields) -> Settings:
+    """Settings of denoise_conv; keywords are fields with __ for the dot."""
+    config = denoise_conv.get_config(argument)
+    config.update_from_flattened_dict({key.replace("__", "."): v for key, v in fields.items()})
+    return settings_from(config)
 
 
 def settings_of(**changes):
-    config = denoise_conv.get_config()
-    values = dict(config.corruption) | changes
-    return CorruptionSettings(
-        **{k: tuple(v) if k != "clip_share" else v for k, v in values.items()}
-    )
+    return dataclasses.replace(changed().corruption, **changes)
 
 
 def identity(settings, params, tiles):
     """In place of the network."""
     return tiles
+
+
+def test_the_kinds_of_a_config_are_those_that_can_be_drawn():
+    assert get_args(Noise) == KINDS
 
 
 def test_a_batch_has_every_kind_in_equal_shares():
@@ -86,58 +122,61 @@ def test_numbered_noise_depends_on_the_number_alone(kind):
 
 def test_large_images_are_tiled_without_seams(run, monkeypatch):
     """A network that returns its input returns the image; one that adds a constant, the sum."""
-    settings = read(run.config)
+    settings = run.settings
     image = np.random.default_rng(0).random((2, 61, 90, 1)).astype(np.float32)
-    monkeypatch.setattr(restoring, "_restore_tiles", identity)
-    np.testing.assert_allclose(restoring.restore(settings, None, image), image, atol=1e-6)
-    monkeypatch.setattr(restoring, "_restore_tiles", lambda s, p, tiles: tiles + 0.25)
-    np.testing.assert_allclose(restoring.restore(settings, None, image), image + 0.25, atol=1e-6)
+    monkeypatch.setattr(network, "_restore_tiles", identity)
+    np.testing.assert_allclose(network.restore(settings, None, image), image, atol=1e-6)
+    monkeypatch.setattr(network, "_restore_tiles", lambda s, p, tiles: tiles + 0.25)
+    np.testing.assert_allclose(network.restore(settings, None, image), image + 0.25, atol=1e-6)
 
 
 def test_batches_of_one_size_serve_any_count(run):
-    settings = read(run.config)
+    settings = run.settings
     images = np.random.default_rng(0).random((11, 28, 28, 1)).astype(np.float32)
-    found = restoring.restore(settings, run.variables["params"], images)
-    expected = restoring.restore(settings, run.variables["params"], images[9:])
+    found = network.restore(settings, run.variables["params"], images)
+    expected = network.restore(settings, run.variables["params"], images[9:])
     np.testing.assert_allclose(found[9:], expected, atol=1e-6)
     assert found.min() >= 0.0
     assert found.max() <= 1.0
 
 
-@pytest.mark.parametrize("argument", [None, "mixture", "reference", "smoke"])
-def test_every_config_of_denoise_conv_can_be_read(argument):
-    settings = read(denoise_conv.get_config(argument))
-    assert len(settings.evaluation.corruptions("growing")) in (6, len(settings.evaluation.growing))
+@pytest.mark.parametrize("argument", [None, "mixture", "smoke", "mixture:smoke"])
+def test_what_is_measured_is_of_the_kinds_and_levels_that_are_trained(argument):
+    settings = changed(argument)
+    trained = settings.corruption
+    for kind, strength, blur in settings.evaluation.levels:
+        assert kind in trained.noises
+        assert trained.strength(kind)[0] <= strength <= trained.strength(kind)[1]
+        assert blur <= trained.blur[1]
+    growing = [strength for _, strength, _ in settings.evaluation.growing]
+    np.testing.assert_allclose(growing, growing[1] * np.arange(6), rtol=1e-12)
+    assert {kind for kind, _, _ in settings.evaluation.shown} == set(trained.noises)
 
 
 def test_the_reference_configs_are_those_of_the_reference():
     conv, mlp = denoise_conv.get_config("reference"), denoise_mlp.get_config("reference")
-    assert (conv.model.design, conv.training.batch_size, conv.training.steps) == (
-        "pyramid",
-        256,
-        11500,
-    )
+    assert conv.model.to_dict() == {"design": "pyramid"}  # no widths: they are its own
+    assert (conv.training.batch_size, conv.training.steps) == (256, 11500)
     assert (conv.corruption.uniform, conv.corruption.blur) == ((0.01, 1.5), (0.0, 2.0))
     assert (mlp.training.optimizer, mlp.training.learning_rate, mlp.training.epochs) == (
         "sgd",
         5e-4,
         1700,
     )
-    assert read(mlp).model.hidden == (256, 128, 128, 64, 128, 128, 256)
-    with pytest.raises(ValueError, match="unknown argument 'fast'; known: mixture, reference"):
+    assert settings_from(mlp).model.hidden == (256, 128, 128, 64, 128, 128, 256)
+    with pytest.raises(ValueError, match="'fast': no such variant; there are mixture, reference"):
         denoise_conv.get_config("fast")
-    with pytest.raises(ValueError, match="unknown argument 'fast'; known: reference, smoke"):
+    with pytest.raises(ValueError, match="'fast': no such variant; there are reference, smoke"):
         denoise_mlp.get_config("fast")
 
 
-def test_the_loss_is_that_of_the_clean_image(run):
-    splits = denoiser.load_data(run.config)
+def test_the_loss_is_that_of_the_clean_image(run, splits):
     batch = {"image": jnp.asarray(splits["train"]["image"][:4])}
-    loss = jax.jit(denoiser.make_loss(run.config, splits))
-    value, (parts, _) = loss(run.variables["params"], {}, batch, KEY, 0)
+    value_of = jax.jit(TASK.loss(run.settings, run.spec))
+    value, (parts, _) = value_of(run.variables["params"], {}, batch, KEY, 0)
     assert float(value) == pytest.approx(float(np.mean(parts["cross_entropy"])), rel=1e-6)
     silent = jax.tree.map(jnp.zeros_like, run.variables["params"])  # every logit is 0
-    value, (parts, _) = loss(silent, {}, batch, KEY, 0)
+    value, (parts, _) = value_of(silent, {}, batch, KEY, 0)
     assert float(value) == pytest.approx(np.log(2), rel=1e-5)
     clean = splits["train"]["image"][:4] / 255.0
     np.testing.assert_allclose(
@@ -147,7 +186,7 @@ def test_the_loss_is_that_of_the_clean_image(run):
 
 def test_random_tiles_are_squares_of_their_image():
     images = jnp.arange(3 * 9 * 11, dtype=jnp.float32).reshape(3, 9, 11, 1)
-    cut = jax.jit(denoiser._random_tiles, static_argnums=2)
+    cut = jax.jit(loss.random_tiles, static_argnums=2)
     tiles = np.asarray(cut(KEY, images, 4))
     for tile, image in zip(tiles[..., 0], np.asarray(images)[..., 0]):
         row, column = np.argwhere(image == tile[0, 0])[0]
@@ -156,109 +195,227 @@ def test_random_tiles_are_squares_of_their_image():
     assert len(corners) > 3
 
 
-def test_evaluation_prints_what_is_promised(run, monkeypatch):
+def test_evaluation_prints_what_is_promised(run, splits, monkeypatch):
     few = {"clip": {}, "box": {"size": (3, 5)}, "total_variation": {"weight": (0.1, 0.3)}}
     monkeypatch.setattr(measures.classical, "GRIDS", few)
-    config = run.config
-    splits = denoiser.load_data(config)
-    result = denoiser.evaluate(config, run.variables, splits, thorough=True)
+    result = evaluation.thorough(TASK, run, splits)
     flat = ("psnr", "ssim", "noisy_psnr", "noisy_ssim", "best_classical_psnr")
-    flat += ("best_classical_ssim", "training_mse", "accuracy", "noisy_accuracy")
+    flat += ("best_classical_ssim", "accuracy", "noisy_accuracy")
     levels = result["levels"]
     for name in flat:
-        assert np.isfinite(result[name])
-        if name != "training_mse":
-            assert result[name] == pytest.approx(np.mean([row[name] for row in levels]))
-    assert len(levels) == len(config.evaluation.levels)
+        assert result[name] == result[f"test_{name}"]
+        assert result[name] == pytest.approx(np.mean([row[name] for row in levels]))
+    assert len(levels) == len(run.settings.evaluation.levels)
     for row in levels:
         for name in ("psnr", "ssim"):
             of_methods = [method[name] for method in row["classical"].values()]
             assert row[f"best_classical_{name}"] == max(of_methods)
     assert result["clean_accuracy"] > 0.6  # of 16 digits; chance is 0.1
+    assert result["train_mse"] != result["mse"] == result["test_mse"]
     json.dumps(result, allow_nan=False)
+
+
+def test_training_digits_are_measured_as_held_out_ones_are(run, splits):
+    few = {"image": splits["train"]["image"][:8]}
+    train = TASK.evaluate(run, {"train": few}, "train", True)
+    assert train == TASK.evaluate(run, {"validation": few}, "validation", False)
+    assert {"psnr", "ssim", "mse", "noisy_psnr", "noisy_ssim", "noisy_mse"} == set(train)
 
 
 def test_a_level_has_the_same_noise_every_time():
     images = np.zeros((2, 16, 16, 1), np.float32)
     level = Corruption("blur_uniform", 0.4, 0.5)
-    first = measures.corrupted(0, "evaluation", images, level)
-    np.testing.assert_array_equal(first, measures.corrupted(0, "evaluation", images, level))
-    assert np.any(first != measures.corrupted(0, "tuning", images, level))
+    first = corruption.corrupted(0, "evaluation", images, level)
+    np.testing.assert_array_equal(first, corruption.corrupted(0, "evaluation", images, level))
+    assert np.any(first != corruption.corrupted(0, "tuning", images, level))
     # uniform in +-0.4: variance 0.16 / 3, its estimate from 512 values has 4 % standard error
     assert np.var(first) == pytest.approx(0.16 / 3, rel=0.2)
 
 
-def test_denoise_keeps_names_and_sizes(run, tmp_path):
-    source, out = tmp_path / "in", tmp_path / "out"
-    source.mkdir()
+def write_images(folder: Path, shapes: dict[str, tuple[int, int]]) -> Path:
     generator = np.random.default_rng(0)
-    shapes = {"a.png": (28, 28), "b.png": (40, 33), "c.png": (20, 50)}
     for name, shape in shapes.items():
-        Image.fromarray(generator.integers(0, 256, shape).astype(np.uint8)).save(source / name)
-    denoiser.MODES["denoise"](run, SamplingOptions("denoise", out, data=source))
-    assert sorted(file.name for file in out.iterdir()) == [*shapes, "preview.png"]
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(png(generator.integers(0, 256, shape).astype(np.uint8)))
+    return folder
+
+
+def pngs(folder: Path) -> dict[str, bytes]:
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.png")}
+    return {name: path.read_bytes() for name, path in found.items() if name != "preview.png"}
+
+
+def test_denoise_keeps_names_and_sizes(loaded, tmp_path):
+    shapes = {"a.png": (28, 28), "b.v1.png": (40, 33), "sub/c.png": (20, 50)}
+    source, out = write_images(tmp_path / "in", shapes), tmp_path / "out"
+    draw(loaded, Request("denoise", data=source), out)
+    assert set(pngs(out)) == set(shapes)
     for name, (height, width) in shapes.items():
         with Image.open(out / name) as image:
             assert image.size == (width, height)
             assert image.mode == "L"
+    samples = json.loads((out / "manifest.json").read_text())["samples"]
+    assert [sample["source"] for sample in samples] == list(shapes)
     one = tmp_path / "one"
-    denoiser.MODES["denoise"](run, SamplingOptions("denoise", one, data=source / "b.png"))
-    assert (one / "b.png").read_bytes() == (out / "b.png").read_bytes()
-    for data in (source, source / "b.png"):
+    draw(loaded, Request("denoise", data=source / "b.v1.png"), one)
+    assert (one / "b.v1.png").read_bytes() == (out / "b.v1.png").read_bytes()
+    for given in (source, source / "b.v1.png"):
         with pytest.raises(UserError, match="holds the input, which is never"):
-            denoiser.MODES["denoise"](run, SamplingOptions("denoise", source, data=data))
+            draw(loaded, Request("denoise", data=given), source)
 
 
-def test_denoise_of_an_idx_file_gives_pngs_and_an_idx_file(run, tmp_path):
-    digits = np.random.default_rng(0).integers(0, 256, (3, 28, 28)).astype(np.uint8)
-    source = tmp_path / "t10k-images-idx3-ubyte.gz"
-    files.write_idx(source, digits)
+def test_two_inputs_never_become_one_file(loaded, tmp_path):
+    source = write_images(tmp_path / "in", {"a.png": (28, 28), "a.PNG": (28, 28)})
+    with pytest.raises(UserError, match="two inputs would both become this file"):
+        draw(loaded, Request("denoise", data=source), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_network_cleans_what_is_in_the_file(loaded, tmp_path):
+    source = write_images(tmp_path / "in", {f"{i}.png": (28, 28) for i in range(3)})
+    draw(loaded, Request("denoise", data=source), tmp_path / "out")
+    run = loaded.run
+    for name, content in pngs(source).items():
+        levels = np.asarray(Image.open(source / name))
+        expected = network.restore(
+            run.settings, run.variables["params"], levels[None, ..., None] / np.float32(255)
+        )
+        found = np.asarray(Image.open(tmp_path / "out" / name))
+        assert content
+        np.testing.assert_allclose(found, 255 * expected[0, ..., 0], atol=0.51)  # half a level
+
+
+@pytest.mark.parametrize("mode", ["denoise", "corrupt"])
+def test_shards_and_formats_hold_the_same_bytes(loaded, tmp_path, mode):
+    request = Request(mode, seed=3, num_samples=19)  # batches of 8
+    whole, parts, packed = (tmp_path / name for name in ("whole", "parts", "packed"))
+    draw(loaded, request, whole)
+    for index in (1, 0):
+        draw(loaded, request, parts, Layout(shard=(index, 2)))
+    assert pngs(parts) == pngs(whole)
+    assert merge(parts).read_bytes() == (whole / "manifest.json").read_bytes()
+    assert (parts / "preview.png").read_bytes() == (whole / "preview.png").read_bytes()
+    draw(loaded, request, packed, Layout(format="webdataset"))
+    with tarfile.open(packed / "data-000000.tar") as archive:
+        members = {one.name: archive.extractfile(one).read() for one in archive.getmembers()}
+    assert members == pngs(whole)
+    with pytest.raises(UserError, match="cannot write it; choose files or webdataset"):
+        draw(loaded, request, tmp_path / "table", Layout(format="parquet"))
+
+
+def test_a_demonstration_shows_held_out_images(loaded, splits, tmp_path):
+    draw(loaded, Request("denoise", num_samples=2), tmp_path)
+    samples = json.loads((tmp_path / "manifest.json").read_text())["samples"]
+    assert [sample["source"] for sample in samples] == ["test-00000", "test-00001"]
+    assert {"noise", "strength", "blur"} <= set(samples[0])
+    run = loaded.run
+    noisy, _ = corruption.corrupt_one(run.settings.corruption, 0, 1, splits["test"]["image"][1])
+    expected = network.restore(run.settings, run.variables["params"], noisy[None])
+    found = np.asarray(Image.open(tmp_path / "00001.png"))
+    np.testing.assert_allclose(found, 255 * expected[0, ..., 0], atol=0.51)  # half a level
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_denoise_of_an_idx_file_gives_pngs_and_an_idx_file(loaded, tmp_path, ending):
+    digits = np.random.default_rng(0).integers(0, 256, (11, 28, 28)).astype(np.uint8)
+    source = tmp_path / f"t10k-images-idx3-ubyte{ending}"
+    source.write_bytes(files.idx_bytes(digits, bool(ending)))
     np.testing.assert_array_equal(read_images(source), digits)
     out = tmp_path / "out"
-    denoiser.MODES["denoise"](run, SamplingOptions("denoise", out, data=source))
+    draw(loaded, Request("denoise", data=source), out)
     cleaned = read_images(out / source.name)
-    for index in range(3):
+    assert len(cleaned) == 11
+    for index in range(11):
         with Image.open(out / f"{index:05d}.png") as image:
             np.testing.assert_array_equal(np.asarray(image), cleaned[index])
+    assert (out / source.name).read_bytes()[:2] == (b"\x1f\x8b" if ending else b"\0\0")
+    packed = tmp_path / "packed"  # no PNGs to make it of
+    draw(loaded, Request("denoise", data=source), packed, Layout(format="webdataset"))
+    np.testing.assert_array_equal(read_images(packed / source.name), cleaned)
+    some = tmp_path / "some"
+    draw(loaded, Request("denoise", data=source, num_samples=10), some)
+    assert not (some / source.name).exists()
 
 
-def test_corrupt_writes_a_set_that_says_what_was_done(run, tmp_path, capsys):
-    out = tmp_path / "set"
-    options = SamplingOptions("corrupt", out, seed=3, num_samples=5)
-    denoiser.MODES["corrupt"](run, options)
+def test_corrupt_writes_a_set_that_says_what_was_done(loaded, splits, tmp_path):
+    out, request = tmp_path / "set", Request("corrupt", seed=3, num_samples=5)
+    draw(loaded, request, out)
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["seed"] == 3
-    assert [sample["file"] for sample in manifest["samples"]] == [f"{i:05d}.png" for i in range(5)]
+    assert [sample["name"] for sample in manifest["samples"]] == [f"{i:05d}" for i in range(5)]
     sample = manifest["samples"][4]
-    assert sample["noise"] == "blur_uniform"
-    for name, (low, high) in (
-        ("strength", run.config.corruption.uniform),
-        ("blur", run.config.corruption.blur),
-    ):
+    assert (sample["noise"], sample["source"], sample["number"]) == (
+        "blur_uniform",
+        "train-00004",
+        4,
+    )
+    ranges = loaded.run.settings.corruption
+    for name, (low, high) in (("strength", ranges.uniform), ("blur", ranges.blur)):
         assert low <= sample[name] <= high
-    before = {file.name: file.read_bytes() for file in out.iterdir()}
-    denoiser.MODES["corrupt"](run, options)
-    assert "complete; nothing to do" in capsys.readouterr().out
-    half = dataclasses.replace(options, out=tmp_path / "half", shard=(1, 2))
-    denoiser.MODES["corrupt"](run, half)
-    assert (half.out / "00003.png").read_bytes() == before["00003.png"]
-    assert not (half.out / "00002.png").exists()
-    with pytest.raises(UserError, match="holds a set with seed=3, this one has 4"):
-        denoiser.MODES["corrupt"](run, dataclasses.replace(options, seed=4))
+    clean = splits["train"]["image"][4] / 255.0
+    noise = np.asarray(Image.open(out / "00004.png")) / 255.0 - clean
+    # black pixels far from ink: half of the uniform noise is cut off at 0
+    assert noise[0].max() <= sample["strength"] + 0.002
+    before = {file: file.stat().st_mtime_ns for file in out.iterdir()}
+    assert draw(loaded, request, out).written == 0
+    assert {file: file.stat().st_mtime_ns for file in out.iterdir()} == before
+    with pytest.raises(UserError, match=r"holds another data set.*seed: 3 -> 4"):
+        draw(loaded, dataclasses.replace(request, seed=4), out)
 
 
-def test_configs_that_cannot_be(run):
-    for change, message in [
-        (("corruption.noises", ("snow",)), "'snow' is none of gaussian"),
-        (("corruption.uniform", (1.0, 0.5)), r"uniform=\(1.0, 0.5\): must be \(lowest"),
-        (("model.design", "unet"), "design='unet': must be one of hourglass"),
-        (("loss.cross_entropy", 0.0), "one weight must be above 0"),
-        (("evaluation.levels", (("rain", 1.0, 0.0),)), "is not .kind, strength, blur."),
-        (("data.validation_share", 1.0), "must be in"),
-        (("data.tile", 64), "tile=64: the images of the built-in set have 28 x 28"),
-        (("corruption.noises", ()), "noises: is empty"),
-    ]:
-        config = denoise_conv.get_config("smoke")
-        config.update_from_flattened_dict({change[0]: change[1]})
-        with pytest.raises(UserError, match=message):
-            denoiser.load_data(config)
+def test_copies_of_given_images_count_round(loaded, tmp_path):
+    source = write_images(tmp_path / "in", {"x.png": (31, 40), "y.png": (28, 28)})
+    draw(loaded, Request("corrupt", data=source, num_samples=3), tmp_path / "out")
+    samples = json.loads((tmp_path / "out" / "manifest.json").read_text())["samples"]
+    assert [sample["source"] for sample in samples] == ["x.png", "y.png", "x.png"]
+    written = pngs(tmp_path / "out")
+    assert written["00000.png"] != written["00002.png"]
+
+
+def test_six_digits_of_six_labels_are_shown(splits):
+    shown = pictures.different(splits["test"])
+    assert list(splits["test"]["label"][shown]) == [0, 1, 2, 3, 4, 5]
+    unlabelled = {"image": splits["test"]["image"][:4]}
+    np.testing.assert_array_equal(pictures.different(unlabelled), np.arange(4))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("corruption.noises", ("snow",), "'snow' is none of gaussian"),
+        ("corruption.noises", (), "noises: is empty"),
+        ("corruption.uniform", (1.0, 0.5), r"uniform=\(1.0, 0.5\): must be \(lowest"),
+        ("corruption.uniform", (1.0,), "has 1 entries; expected 2"),
+        ("corruption.salt_and_pepper", (0.0, 1.5), "a share is at most 1"),
+        ("corruption.clip_share", 1.5, "clip_share=1.5: must be in"),
+        ("model.design", "unet", "nothing is known for design='unet'"),
+        ("model.channels", 0, "channels=0: must be at least 1"),
+        ("model.hidden", (32, 0), "every width must be at least 1"),
+        ("loss.cross_entropy", 0.0, "one weight must be above 0"),
+        ("loss.ssim", -0.1, "ssim=-0.1: must be at least 0"),
+        ("evaluation.levels", (("rain", 1.0, 0.0),), "'rain' is none of gaussian"),
+        ("evaluation.levels", (("gaussian", 1.0),), "has 2 entries; expected 3"),
+        ("evaluation.levels", (("gaussian", -1.0, 0.0),), "is below 0"),
+        ("evaluation.levels", (), "levels: is empty"),
+        ("evaluation.images", 0, "images=0: must be at least 1"),
+        ("data.validation_share", 1.0, "must be in"),
+        ("sampling.overlap", 28, "sampling.overlap=28: must be below data.tile=28"),
+    ],
+)
+def test_settings_that_cannot_be(field, value, message):
+    with pytest.raises(UserError, match=message):
+        changed("smoke", **{field: value})
+
+
+def test_designs_have_fields_of_their_own():
+    config = configuration.to_dict(denoise_conv.get_config("reference"))
+    config["model"]["channels"] = 24
+    with pytest.raises(UserError, match=r"config\.model\.channels: no such field"):
+        configuration.parse(Settings, config)
+    with pytest.raises(UserError, match=r"model\.design=pyramid takes tiles of 28 only"):
+        changed("reference", data__tile=24)
+
+
+def test_images_below_the_tile_are_refused():
+    with pytest.raises(UserError, match="tile=64: the images of the built-in set have 28 x 28"):
+        data.load_data(changed("smoke", data__tile=64))

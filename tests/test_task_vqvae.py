@@ -7,6 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from lvae.tasks._export import as_bytes
+from lvae.tasks.interface import SamplingOptions
+from lvae.tasks.pixelcnn.baselines import context_nats, unigram_nats
+from lvae.tasks.pixelcnn.below import _restored, check_codes, codec_of
+from lvae.tasks.vqvae.codec import Codec, _regions
+from lvae.tasks.vqvae.network import build, features_of
+from lvae.tasks.vqvae.settings import settings_of
+from lvae.training import loop
 from PIL import Image
 from skimage.metrics import structural_similarity
 
@@ -16,15 +24,7 @@ from lvae.data.brain.png_slices import FOLDERS, read_png
 from lvae.errors import UserError
 from lvae.models import quantizer
 from lvae.tasks import pixelcnn, vqvae
-from lvae.tasks._export import as_bytes
-from lvae.tasks.interface import SamplingOptions
 from lvae.tasks.pixelcnn import modes
-from lvae.tasks.pixelcnn.baselines import context_nats, unigram_nats
-from lvae.tasks.pixelcnn.below import _restored, check_codes, codec_of
-from lvae.tasks.vqvae.codec import Codec, _regions
-from lvae.tasks.vqvae.network import build, features_of
-from lvae.tasks.vqvae.settings import settings_of
-from lvae.training import loop
 
 OASIS_SIZE = 64  # pixels of the PNGs written here, twice the smoke config's
 

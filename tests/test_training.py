@@ -1,5 +1,6 @@
-"""The training room: order of examples, step, records, resume."""
+"""Training: order of examples, step, records, resume, seeds."""
 
+import dataclasses
 import json
 import shutil
 
@@ -8,19 +9,23 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from toy_task import make_toy_task, toy_config
+from toy_task import TRAINING, ToySettings, make_toy_task, toy_config
 
 from lvae import configuration
 from lvae.errors import UserError
 from lvae.keys import stream
-from lvae.training import loop, order, records
-from lvae.training.restore import restore_variables
-from lvae.training.settings import TrainingSettings, learning_rate, make_optimizer
-from lvae.training.state import init_state, make_dispatch, make_step
+from lvae.runs import loop, order
+from lvae.runs.optimizer import learning_rate, make_optimizer
+from lvae.runs.state import init_state, make_dispatch, make_step
+from lvae.storage import records
+from lvae.tasks.restoring import load_run
+from lvae.tasks.training_settings import TrainingSettings
 
 
-def settings_of(config) -> TrainingSettings:
-    return configuration.section(TrainingSettings, config.training, "training")
+def settings_of(**changes) -> TrainingSettings:
+    config = configuration.to_dict(toy_config())
+    config["training"] |= changes
+    return configuration.parse(ToySettings, config).training
 
 
 def test_streams_differ_by_name_and_by_seed():
@@ -46,7 +51,7 @@ def test_order_depends_on_the_step_alone():
 
 
 def test_cosine_schedule_warms_up_and_ends_at_zero():
-    settings = settings_of(toy_config())
+    settings = settings_of()
     rate = learning_rate(settings, 12)
     assert float(rate(0)) == 0.0
     assert float(rate(2)) == pytest.approx(0.05)
@@ -54,7 +59,7 @@ def test_cosine_schedule_warms_up_and_ends_at_zero():
 
 
 def test_epochs_become_steps():
-    settings = settings_of(toy_config(steps=0, epochs=100))
+    settings = settings_of(steps=0, epochs=100)
     assert settings.total_steps(160) == 100 * 160 // 4
 
 
@@ -62,8 +67,12 @@ def test_epochs_become_steps():
     ("field", "value", "word"),
     [
         ("epochs", 3, "exactly one"),
-        ("optimizer", "lion", "adam, adamw or sgd"),
-        ("schedule", "step", "constant or cosine"),
+        ("optimizer", "lion", "adam, adamw, sgd"),
+        ("schedule", "step", "constant, cosine"),
+        ("steps", [3, 4], "expected int"),
+        ("learning_rate", True, "expected float"),
+        ("learning_rate", float("nan"), "finite"),
+        ("stepz", 3, "no such field"),
         ("checkpoint_every", 4, "multiple of log_every"),
         ("ema_decay", 1.0, "ema_decay"),
         ("batch_size", 0, "batch_size"),
@@ -71,16 +80,14 @@ def test_epochs_become_steps():
 )
 def test_wrong_settings_are_named(field, value, word):
     with pytest.raises(UserError, match=word):
-        settings_of(toy_config(**{field: value}))
+        settings_of(**{field: value})
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_first_update_of_each_optimizer(name):
     """Closed forms of the first step: Adam moves by the rate times the sign, SGD by the gradient."""
     settings = settings_of(
-        toy_config(
-            optimizer=name, warmup_steps=0, schedule="constant", gradient_clip=0.0, weight_decay=0.1
-        )
+        optimizer=name, warmup_steps=0, schedule="constant", gradient_clip=0.0, weight_decay=0.1
     )
     optimizer = make_optimizer(settings, 10)
     params, gradient = {"w": jnp.array([2.0, -3.0])}, {"w": jnp.array([0.5, -0.25])}
@@ -95,12 +102,13 @@ def test_first_update_of_each_optimizer(name):
 
 
 def prepared():
-    config, task = toy_config(), make_toy_task()
-    settings = settings_of(config)
-    splits = task.load_data(config)
-    optimizer = make_optimizer(settings, 12)
-    state = init_state(task.init(config, splits, stream(5, "init")), optimizer, settings)
-    step = make_step(task.make_loss(config, splits), optimizer, settings)
+    task = make_toy_task()
+    settings = configuration.parse(ToySettings, toy_config())
+    splits = task.load_data(settings)
+    spec = task.spec(settings, splits)
+    optimizer = make_optimizer(TRAINING, 12)
+    state = init_state(task.init(settings, spec, stream(5, "init")), optimizer, TRAINING)
+    step = make_step(task.loss(settings, spec), optimizer, TRAINING)
     data = {name: jnp.asarray(splits["train"][name]) for name in ("inputs", "targets")}
     return state, step, data
 
@@ -161,101 +169,165 @@ def bytes_of(workdir):
 def test_resume_is_bit_identical(tmp_path):
     config, task = toy_config(), make_toy_task()
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    loop.train_and_evaluate(config, whole, task)
+    loop.train(task, config, whole)
     # A run that stops at step 7 with NaN leaves the checkpoint of step 6, as a kill would.
     with pytest.raises(UserError, match=r"step 8 .*step 6 is kept"):
-        loop.train_and_evaluate(config, cut, make_toy_task(spoiled_from=7))
+        loop.train(make_toy_task(spoiled_from=7), config, cut)
     with (cut / records.METRICS).open("a") as file:
         file.write('{"step": 9, "kind": "tr')  # a line that the kill cut short
-    loop.train_and_evaluate(config, cut, task)
+    loop.train(task, config, cut)
     assert bytes_of(whole) == bytes_of(cut)
-    left = restore_variables(whole, config, task)
-    right = restore_variables(cut, config, task)
+    left = load_run(task, config, whole).variables
+    right = load_run(task, config, cut).variables
     for one, other in zip(jax.tree.leaves(left), jax.tree.leaves(right)):
         np.testing.assert_array_equal(one, other)
 
 
 def test_complete_run_changes_nothing(tmp_path, capsys):
     config, task = toy_config(), make_toy_task()
-    first = loop.train_and_evaluate(config, tmp_path, task)
+    first = loop.train(task, config, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-    assert loop.train_and_evaluate(config, tmp_path, task) == json.loads(json.dumps(first))
+    assert loop.train(task, config, tmp_path) == json.loads(json.dumps(first))
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     assert before == after
     assert "complete" in capsys.readouterr().err
 
 
 def test_another_config_is_refused_with_the_difference(tmp_path):
-    loop.train_and_evaluate(toy_config(), tmp_path, make_toy_task())
+    loop.train(make_toy_task(), toy_config(), tmp_path)
     with pytest.raises(UserError, match=r"training.learning_rate: 0.05 -> 0.1"):
-        loop.train_and_evaluate(toy_config(learning_rate=0.1), tmp_path, make_toy_task())
+        loop.train(make_toy_task(), toy_config(learning_rate=0.1), tmp_path)
 
 
 def test_metrics_hold_a_row_a_log_step_and_the_table_its_scalars(tmp_path):
-    loop.train_and_evaluate(toy_config(), tmp_path, make_toy_task())
+    loop.train(make_toy_task(), toy_config(), tmp_path)
     rows = records.read_metrics(tmp_path)
     assert [row["step"] for row in rows if row["kind"] == "train"] == [3, 6, 9, 12]
-    assert [row["step"] for row in rows if row["kind"] == "validation"] == [6, 12]
+    assert [row["step"] for row in rows if row["kind"] == "evaluation"] == [6, 12]
     assert len(rows[0]["per_input"]) == 3
     header, *lines = (tmp_path / records.TABLE).read_text().splitlines()
     assert "loss" in header.split(",")
-    assert "validation_weight" in header.split(",")
+    assert "train_weight" in header.split(",")
     assert len(lines) == 4
     assert list((tmp_path / "tensorboard").glob("events*"))
 
 
 def test_missing_and_truncated_checkpoints_are_named(tmp_path):
     config, task = toy_config(), make_toy_task()
-    with pytest.raises(UserError, match="no checkpoint; train first"):
-        restore_variables(tmp_path, config, task)
-    loop.train_and_evaluate(config, tmp_path, task)
+    with pytest.raises(UserError, match=r"spec.json: there is no trained run here; train first"):
+        load_run(task, config, tmp_path)
+    loop.train(task, config, tmp_path)
     for path in (tmp_path / "checkpoints" / "12").rglob("*"):
         if path.is_file() and path.stat().st_size > 0:
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(UserError, match="checkpoints/12: the checkpoint is damaged"):
-        restore_variables(tmp_path, config, task)
+        load_run(task, config, tmp_path)
     shutil.rmtree(tmp_path / "checkpoints" / "12")
-    restore_variables(tmp_path, config, task)  # falls back on the older one
+    load_run(task, config, tmp_path)  # falls back on the older one
 
 
 def test_a_run_works_where_its_data_are_not(tmp_path):
     config, task = toy_config(), make_toy_task()
-    loop.train_and_evaluate(config, tmp_path, task)
-    here = restore_variables(tmp_path, config, task)
+    loop.train(task, config, tmp_path)
 
-    def gone(config):
+    def gone(settings):
         raise UserError("no such folder")
 
-    task.load_data = gone
-    elsewhere = restore_variables(tmp_path, config, task)
+    elsewhere = load_run(dataclasses.replace(task, load_data=gone), config, tmp_path)
+    here = load_run(task, config, tmp_path)
     np.testing.assert_array_equal(
-        elsewhere["params"]["weights"], np.asarray(here["params"]["weights"])
+        elsewhere.variables["params"]["weights"], here.variables["params"]["weights"]
     )
-    init = task.init
-    task.init = lambda config, splits, key: init(config, splits["train"], key)
-    with pytest.raises(UserError, match="no such folder"):
-        restore_variables(tmp_path, config, task)
 
 
-def test_indivisible_batch_is_refused():
-    from lvae.training import devices
+def test_other_data_are_refused(tmp_path):
+    """A run that was begun on ten examples does not go on with nine."""
+    task = make_toy_task()
+    with pytest.raises(UserError, match="step 8"):
+        loop.train(make_toy_task(spoiled_from=7), toy_config(), tmp_path)
+    splits = task.load_data(None)
+    fewer = {"train": {name: array[:9] for name, array in splits["train"].items()}}
+    with pytest.raises(UserError, match=r"other data \(examples: 10 -> 9\)"):
+        loop.train(
+            dataclasses.replace(task, load_data=lambda settings: fewer), toy_config(), tmp_path
+        )
 
-    mesh = devices.make_mesh()
-    devices.batch_sharding(mesh, 4 * mesh.size)
-    if mesh.size > 1:
-        with pytest.raises(UserError, match="multiple of"):
-            devices.batch_sharding(mesh, mesh.size + 1)
+
+def test_prepare_sees_the_data_and_its_values_are_trained_from(tmp_path):
+    config = toy_config(steps=1, learning_rate=1e-30, log_every=1, evaluate_every=0)
+
+    def prepare(settings, variables, splits):
+        weights = np.full(3, splits["train"]["inputs"].sum(), np.float32)
+        return {**variables, "params": {**variables["params"], "weights": weights}}
+
+    task = dataclasses.replace(make_toy_task(), prepare=prepare)
+    loop.train(task, config, tmp_path)
+    expected = task.load_data(None)["train"]["inputs"].sum()
+    found = load_run(task, config, tmp_path).variables["params"]["weights"]
+    np.testing.assert_allclose(found, np.full(3, expected), rtol=1e-6)
 
 
 def test_seeds_at_once_are_the_seeds_alone(tmp_path):
-    from lvae.training.seeds import train_seeds
-
     task, config = make_toy_task(), toy_config()
-    together = train_seeds(config, [5, 6], tmp_path / "together", task)
-    for seed, evaluation in zip((5, 6), together):
+    together = loop.train_seeds(task, config, [5, 6], tmp_path / "together")
+    for seed, summary in zip((5, 6), together):
         changed = toy_config()
         changed.seed = seed
-        alone = loop.train_and_evaluate(changed, tmp_path / f"alone-{seed}", task)["evaluation"]
-        assert evaluation["weight"] == pytest.approx(alone["weight"], rel=1e-4)
-        restore_variables(tmp_path / "together" / f"seed-{seed}", changed, task)
-    assert together[0]["weight"] != together[1]["weight"]
+        workdir = tmp_path / "together" / f"seed-{seed}"
+        alone = loop.train(task, changed, tmp_path / f"alone-{seed}")["evaluation"]
+        assert summary["evaluation"]["train_weight"] == pytest.approx(
+            alone["train_weight"], rel=1e-4
+        )
+        load_run(task, changed, workdir)
+        rows = records.read_metrics(workdir)
+        assert [row["step"] for row in rows if row["kind"] == "evaluation"] == [6, 12]
+        assert (workdir / "figures" / "empty.png").exists()
+    assert together[0]["evaluation"] != together[1]["evaluation"]
+
+
+def test_seeds_resume_from_the_newest_step_that_all_have(tmp_path):
+    """Killed between the checkpoints of two seeds: one has step 6, the other step 3 only."""
+    task, config = make_toy_task(), toy_config()
+    loop.train_seeds(task, config, [5, 6], tmp_path / "whole")
+    with pytest.raises(UserError, match="step 8"):
+        loop.train_seeds(make_toy_task(spoiled_from=7), config, [5, 6], tmp_path / "cut")
+    shutil.rmtree(tmp_path / "cut" / "seed-6" / "checkpoints" / "6")
+    loop.train_seeds(task, config, [5, 6], tmp_path / "cut")
+    for seed in (5, 6):
+        folders = [tmp_path / name / f"seed-{seed}" for name in ("whole", "cut")]
+        assert bytes_of(folders[0]) == bytes_of(folders[1])
+
+
+def test_a_second_trainer_is_refused_and_the_first_keeps_its_rows(tmp_path):
+    task, config = make_toy_task(), toy_config()
+    refused = []
+
+    def figures(run, splits, history):
+        try:
+            loop.train(make_toy_task(), config, tmp_path)
+        except UserError as error:
+            refused.append(str(error))
+        return iter(())
+
+    loop.train(dataclasses.replace(task, figures=figures), config, tmp_path)
+    assert len(refused) == 1
+    assert "is training into it" in refused[0]
+    assert len(records.read_metrics(tmp_path)) == 6
+
+
+def test_a_reader_of_a_training_run_changes_nothing(tmp_path):
+    """Loads the run at every evaluation, when a checkpoint half written lies beside the whole."""
+    task, config = make_toy_task(), toy_config(evaluate_every=3, keep_checkpoints=9)
+    read = []
+
+    def evaluate(run, splits, split, thorough):
+        if (tmp_path / "checkpoints" / "3").exists():
+            half = tmp_path / "checkpoints" / "99.orbax-checkpoint-tmp-1"
+            half.mkdir(exist_ok=True)
+            read.append(load_run(task, config, tmp_path).variables)
+            assert half.exists()
+            half.rmdir()
+        return {}
+
+    loop.train(dataclasses.replace(task, evaluate=evaluate), config, tmp_path)
+    assert len(read) == 3

@@ -6,8 +6,9 @@ import dataclasses
 import pytest
 
 from benchmarks import utility
+from lvae import configuration
 from lvae.errors import UserError
-from lvae.tasks.registration.settings import settings_of
+from lvae.tasks.grids.registration.settings import Settings
 
 
 def options(**changes):
@@ -23,7 +24,7 @@ def test_every_row_is_a_valid_config_and_differs_in_its_training_set_only(full):
     ]
     kinds = set()
     for config, row in zip(configs, utility.ROWS.values()):
-        settings = settings_of(config)
+        settings = configuration.parse(Settings, config)
         assert settings.training_set.folders() == (["a", "b"] if row.drawn else [])
         assert settings.augmentation.share == (1.0 if row.posed else row.classical)
         assert (settings.augmentation.warp_x == 0.0) == row.posed  # shapes stay as they were drawn

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.fft
+from lvae.tasks.vqvae.network import build, grid
 
 from configs import vqvae_brain
 from lvae.models import vqvae
-from lvae.tasks.vqvae.network import build, grid
 
 
 def shapes_of(argument):

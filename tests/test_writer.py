@@ -1,4 +1,4 @@
-"""Data sets on disk: who reads them, that their bytes depend on nothing but the request, and that
+"""Data sets on disk: who reads them, that their bytes depend on nothing but the plan, and that
 nothing is lost or mixed up when a run stops half way."""
 
 import errno
@@ -16,60 +16,71 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lvae.data import lasten as layout
 from lvae.errors import UserError
-from lvae.grids import encoding, formats, plan, record, rendering, writer
+from lvae.imaging.sheets import png
+from lvae.runs.export import formats, journal, parts, writer
+from lvae.tasks.task import Encoded, Numbered, Plan, Sample
 
-SIZE = (96, 80)
 REQUEST = {"seed": 3, "config": {"model": {"latents": 8}}, "mode": "noise", "factor": 1.0}
+WIDTH, HEIGHT = 12, 10
+
+
+def picture(index):
+    """An image that depends on its index alone."""
+    return np.random.default_rng(index).integers(0, 256, (HEIGHT, WIDTH)).astype(np.uint8)
 
 
 def draw(indices):
-    """Grids of 4 x 5 that depend on their index alone."""
-    points, visible = [], []
-    for index in indices:
-        rng = np.random.default_rng(int(index))
-        x = 20 + 12 * np.arange(5)[np.newaxis, :] + rng.normal(0, 1, (4, 5))
-        y = 70 - 14 * np.arange(4)[:, np.newaxis] + rng.normal(0, 1, (4, 5))
-        points.append(np.stack([x, y], axis=-1))
-        visible.append(rng.random((4, 5)) < 0.9)
-    provenance = [{"frame": int(index) // 4, "alpha": 0.25} for index in indices]
-    return writer.Drawn(np.stack(points), np.stack(visible), provenance)
+    return [
+        Sample({"id": 40_000 + index}, lambda index=int(index): encoded(index)) for index in indices
+    ]
 
 
-def write(out, count=10, request=REQUEST, draw=draw, **options):
-    options = {"size": SIZE, "batch_size": 4, "samples_per_file": 4, "preview": 3} | options
-    options.setdefault("ids", range(40_000, 40_000 + count))
-    return writer.write_data_set(out, draw, request, **options)
+def encoded(index):
+    image = picture(index)
+    row = {"id": index, "pixels": image.ravel(), "image": {"bytes": png(image), "path": "x.png"}}
+    text = json.dumps({"index": index, "sum": int(image.sum())})
+    return Encoded({".json": text.encode(), "_mov.png": png(image)}, image, row)
+
+
+def schema():
+    import pyarrow
+
+    image = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
+    fields = [
+        pyarrow.field("id", pyarrow.int64()),
+        pyarrow.field("pixels", pyarrow.list_(pyarrow.uint8(), WIDTH * HEIGHT)),
+        pyarrow.field("image", image),
+    ]
+    note = {
+        "info": {
+            "features": {
+                "id": {"dtype": "int64", "_type": "Value"},
+                "pixels": {
+                    "feature": {"dtype": "uint8", "_type": "Value"},
+                    "length": WIDTH * HEIGHT,
+                    "_type": "Sequence",
+                },
+                "image": {"_type": "Image"},
+            }
+        }
+    }
+    return pyarrow.schema(fields, metadata={"huggingface": json.dumps(note)})
+
+
+def plan_of(count=10, draw=draw, names=None, block=4, **changes):
+    names = Numbered(count, 40_000) if names is None else names
+    plan = Plan(names, (".json", "_mov.png"), draw, block, schema=schema)
+    return plan._replace(**changes)
+
+
+def write(out, plan=None, request=REQUEST, format="files", shard=(0, 1), workers=None, **options):
+    layout = writer.Layout(format, shard, samples_per_file=4, preview=3, workers=workers)
+    return writer.write_data_set(out, plan or plan_of(), request, layout, **options)
 
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
-
-
-def test_the_registration_codes_loader_reads_lasten_frames(lasten, tmp_path):
-    frames = layout.read_frames(lasten / "validation", layout.GridGeometry())
-    chosen = [0, 25]
-
-    def draw(indices):
-        rows = np.array(chosen)[indices]
-        return writer.Drawn(frames.points[rows], frames.visible[rows], [{}] * len(rows))
-
-    writer.write_data_set(tmp_path, draw, {}, ids=frames.ids[chosen], batch_size=2)
-    # The consumer: a Keras Sequence over what glob finds, its ids the integers before the dot. The
-    # manifest is no frame: docs/formats.md says to keep it from such a glob.
-    (tmp_path / "manifest.json").unlink()
-    ids = sorted(int(path.name.split(".")[0]) for path in tmp_path.glob("*.json"))
-    assert ids == [160, 185]
-    for number in ids:
-        theirs = json.loads((lasten / "validation" / f"{number}.json").read_text())
-        assert json.loads((tmp_path / f"{number}.json").read_text()) == theirs
-        with Image.open(tmp_path / f"{number}_mov.png") as image:
-            assert (image.mode, image.size) == ("L", (768, 768))
-            moving = np.asarray(image.convert("L").resize((384, 384)), np.float32) / 255
-        with Image.open(lasten / "validation" / f"{number}_mov.png") as image:
-            original = np.asarray(image.convert("L").resize((384, 384)), np.float32) / 255
-        assert np.abs(moving - original).max() <= 2 / 255 + 1e-6
 
 
 def test_files_manifest_and_preview(tmp_path):
@@ -81,42 +92,40 @@ def test_files_manifest_and_preview(tmp_path):
     assert {key: manifest[key] for key in REQUEST} == REQUEST
     assert manifest["versions"]["jax"] == "0.0"
     assert manifest["versions"]["numpy"] == np.__version__
-    assert [sample["id"] for sample in manifest["samples"]] == list(range(40_000, 40_010))
-    assert manifest["samples"][5] == {
-        **{"id": 40_005, "frame": 1, "alpha": 0.25},
-        "points": len(json.loads((tmp_path / "40005.json").read_text())),
-    }
-    points = sum(sample["points"] for sample in manifest["samples"])
-    assert manifest["counts"] == {"samples": 10, "points": points}
+    assert manifest["samples"] == [
+        {"name": str(number), "id": number} for number in range(40_000, 40_010)
+    ]
+    assert manifest["counts"] == {"samples": 10}
     with Image.open(tmp_path / "preview.png") as sheet:
-        assert sheet.size == (3 * (96 + 4) + 4, 80 + 8)
-    # The JSON holds the nearest pixels of the visible points, and the image shows just those.
-    drawn = draw([7])
-    pixels = {
-        str(key): np.rint(point).tolist()
-        for key, (point, seen) in enumerate(
-            zip(drawn.points[0].reshape(-1, 2), drawn.visible[0].ravel())
-        )
-        if seen
-    }
-    assert json.loads((tmp_path / "40007.json").read_text()) == pixels
+        # Three pictures of 12 x 10, enlarged seven times: 84 / 12.
+        assert sheet.size == (3 * (84 + 4) + 4, 70 + 8)
     with Image.open(tmp_path / "40007_mov.png") as image:
-        expected = rendering.render(np.rint(drawn.points[0]), drawn.visible[0], SIZE)
-        assert np.array_equal(np.asarray(image), expected)
+        assert np.array_equal(np.asarray(image), picture(7))
 
 
 @pytest.mark.parametrize("format", formats.FORMATS)
-def test_bytes_do_not_depend_on_batches_workers_or_shards(tmp_path, format):
+def test_bytes_do_not_depend_on_workers_or_shards(tmp_path, format):
     write(tmp_path / "one", format=format)
     expected = contents(tmp_path / "one")
-    write(tmp_path / "batches", format=format, batch_size=3, workers=1)
-    assert contents(tmp_path / "batches") == expected
+    write(tmp_path / "workers", format=format, workers=1)
+    assert contents(tmp_path / "workers") == expected
     for index in (2, 0, 1):
         write(tmp_path / "shards", format=format, shard=(index, 3))
     with pytest.raises(UserError, match="being written in 3 shards"):
         write(tmp_path / "shards", format=format, shard=(0, 2))
-    record.merge(tmp_path / "shards")
+    journal.merge(tmp_path / "shards")
     assert contents(tmp_path / "shards") == expected
+
+
+def test_a_sample_is_always_drawn_in_the_same_block(tmp_path):
+    blocks = []
+
+    def watched(indices):
+        blocks.append(indices.tolist())
+        return draw(indices)
+
+    write(tmp_path, plan_of(draw=watched), shard=(1, 2))  # samples 5 to 9
+    assert blocks[:2] == [[4, 5, 6, 7], [8, 9]]
 
 
 def test_loose_files_are_shared_out_evenly(tmp_path):
@@ -131,7 +140,7 @@ def test_a_finished_data_set_is_left_alone(tmp_path):
     def never(indices):
         raise AssertionError("drawn again")
 
-    summary = write(tmp_path, draw=never)
+    summary = write(tmp_path, plan_of(draw=never))
     assert str(summary) == f"{tmp_path}: already complete, 10 samples; nothing changed"
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
 
@@ -141,16 +150,20 @@ def test_a_finished_data_set_is_left_alone(tmp_path):
     [
         ({"request": REQUEST | {"seed": 4}}, "seed: 3 -> 4"),
         ({"request": REQUEST | {"config": {"model": {"latents": 9}}}}, "latents: 8 -> 9"),
-        ({"count": 12}, "export.ids.count: 10 -> 12"),
+        ({"plan": plan_of(12)}, "export.names.count: 10 -> 12"),
+        ({"plan": plan_of(names=[f"n{i}" for i in range(10)])}, "export.names.sha256"),
         ({"format": "webdataset"}, "export.format: 'files' -> 'webdataset'"),
-        ({"size": (48, 40)}, "export.size: [96, 80] -> [48, 40]"),
-        ({"images": False}, "export.images: True -> False"),
+        ({"plan": plan_of(suffixes=(".json",))}, "export.suffixes"),
+        ({"plan": plan_of(settings={"stride": 7})}, "stride: absent -> 7"),
     ],
 )
 @pytest.mark.parametrize("finished", [True, False])
 def test_another_request_into_the_same_folder_is_refused(tmp_path, finished, changes, words):
-    with pytest.raises(RuntimeError) if not finished else _nothing():
-        write(tmp_path, draw=draw if finished else fails_after(1))
+    if finished:
+        write(tmp_path)
+    else:
+        with pytest.raises(RuntimeError):
+            write(tmp_path, plan_of(draw=fails_after(1)))
     before = contents(tmp_path)
     with pytest.raises(UserError, match="another") as caught:
         write(tmp_path, **changes)
@@ -158,28 +171,33 @@ def test_another_request_into_the_same_folder_is_refused(tmp_path, finished, cha
     assert contents(tmp_path) == before
 
 
-def test_frames_of_unknown_origin_are_not_written_among(tmp_path):
-    (tmp_path / "17.json").write_text("{}")
-    with pytest.raises(UserError, match=r"holds 17\.json but no manifest"):
+def test_files_of_unknown_origin_are_not_written_among(tmp_path):
+    (tmp_path / "40002.json").write_text("{}")
+    with pytest.raises(UserError, match=r"holds 40002\.json but no manifest"):
         write(tmp_path)
-    assert list(contents(tmp_path)) == ["17.json"]
+    assert list(contents(tmp_path)) == ["40002.json"]
 
 
-class _nothing:
-    def __enter__(self):
-        return self
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["a", "b", "a"], "a.json: two inputs would both become this file"),
+        (["a", "manifest"], "manifest.json: an input of this name would be written over"),
+    ],
+)
+def test_two_samples_are_never_one_file(tmp_path, names, words):
+    with pytest.raises(UserError, match=words):
+        write(tmp_path / "out", plan_of(names=names))
+    assert not (tmp_path / "out").exists()
 
-    def __exit__(self, *_):
-        return False
 
-
-def fails_after(batches):
-    """A draw that breaks down in the batch after these."""
+def fails_after(blocks):
+    """A draw that breaks down in the block after these."""
     calls = []
 
     def broken(indices):
         calls.append(indices)
-        if len(calls) > batches:
+        if len(calls) > blocks:
             raise RuntimeError("the machine broke down")
         return draw(indices)
 
@@ -189,29 +207,30 @@ def fails_after(batches):
 @pytest.mark.parametrize("format", formats.FORMATS)
 @pytest.mark.parametrize("shard", [(0, 1), (1, 2)])
 def test_an_interrupted_export_continues_to_the_same_bytes(tmp_path, format, shard, monkeypatch):
-    monkeypatch.setattr(plan, "FILES_AT_A_TIME", 4)
-    options = {"count": 24, "format": format, "shard": shard, "batch_size": 2}
-    write(tmp_path / "whole", **options)
+    monkeypatch.setattr(parts, "FILES_AT_A_TIME", 4)
+    options = {"format": format, "shard": shard}
+    write(tmp_path / "whole", plan_of(24, block=2), **options)
     with pytest.raises(RuntimeError, match="broke down"):
-        write(tmp_path / "resumed", draw=fails_after(4), **options)
-    assert not any(
-        name.endswith((".tmp", "manifest.json")) for name in contents(tmp_path / "resumed")
-    )
+        write(tmp_path / "resumed", plan_of(24, fails_after(4), block=2), **options)
+    assert not (tmp_path / "resumed" / "manifest.json").exists()
     # As after kill -9: a note cut short, and half-written files.
-    (journal,) = (tmp_path / "resumed").glob(".progress*")
-    with journal.open("a") as file:
+    (notes,) = (tmp_path / "resumed").glob(".progress*")
+    with notes.open("a") as file:
         file.write('{"id": 400')
-    (tmp_path / "resumed" / ".40020.tmp-1.json").write_text("{")
+    staging = tmp_path / "resumed" / notes.name.replace(".progress", ".writing").split(".json")[0]
+    staging.mkdir(exist_ok=True)
+    (staging / ".40020.tmp-1.json").write_text("{")
     drawn = []
 
     def counted(indices):
         drawn.extend(indices.tolist())
         return draw(indices)
 
-    summary = write(tmp_path / "resumed", draw=counted, **options)
+    summary = write(tmp_path / "resumed", plan_of(24, counted, block=2), **options)
     assert 0 < summary.written < summary.total
     assert f"{summary.total - summary.written} of them from before" in str(summary)
-    assert min(set(drawn) - {0, 12, 23}) >= summary.total - summary.written  # less the preview's
+    # Less what the preview shows: samples 0, 12 and 23, each in a block of two.
+    assert min(set(drawn) - {0, 1, 12, 13, 22, 23}) >= summary.total - summary.written
     assert contents(tmp_path / "resumed") == contents(tmp_path / "whole")
 
 
@@ -221,12 +240,13 @@ def test_a_run_killed_outright_leaves_whole_files_and_resumes(tmp_path):
         "def draw(indices):\n"
         "    if indices[0] >= 128: os.kill(os.getpid(), 9)\n"
         "    return t.draw(indices)\n"
-        "t.write(sys.argv[1], count=200, draw=draw, batch_size=16)\n"
+        "t.write(t.Path(sys.argv[1]), t.plan_of(200, draw, block=16))\n"
     )
+    tests = Path(__file__).parent
     killed = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "killed")],
-        cwd=Path(__file__).parent,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+        cwd=tests,
+        env=os.environ | {"PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"},
         check=False,
     )
     assert killed.returncode == -9
@@ -234,8 +254,8 @@ def test_a_run_killed_outright_leaves_whole_files_and_resumes(tmp_path):
     assert 64 <= len(files) < 200
     for path in files:
         json.loads(path.read_text())
-    assert write(tmp_path / "killed", count=200).written == 200 - 64
-    write(tmp_path / "whole", count=200)
+    assert write(tmp_path / "killed", plan_of(200, block=16)).written == 200 - 64
+    write(tmp_path / "whole", plan_of(200, block=16))
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
@@ -246,11 +266,11 @@ def test_lost_files_and_lost_shards_are_redone_alone(tmp_path):
     for path in [*tmp_path.glob("4000[5-9]*"), tmp_path / "manifest-1-of-2.json"]:
         path.unlink()
     with pytest.raises(UserError, match="shard 1 of 2 is not there; --shard=1/2"):
-        record.merge(tmp_path)
+        journal.merge(tmp_path)
     write(tmp_path, shard=(1, 2))
     assert contents(tmp_path) == expected
-    record.merge(tmp_path)
-    assert record.merge(tmp_path) == tmp_path / "manifest.json"
+    journal.merge(tmp_path)
+    assert journal.merge(tmp_path) == tmp_path / "manifest.json"
     expected = contents(tmp_path)
     (tmp_path / "40003_mov.png").unlink()
     assert write(tmp_path).written == 10
@@ -269,7 +289,7 @@ def test_a_full_disk_is_the_users_to_mend(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"40007\.json: cannot be written \(No space left"):
         write(tmp_path)
     monkeypatch.undo()
-    assert not list(tmp_path.glob(".4*"))
+    assert not list(tmp_path.rglob("*.tmp-*"))
     assert write(tmp_path).total == 10
 
 
@@ -281,45 +301,46 @@ def test_two_processes_on_one_export_are_kept_apart(tmp_path):
             write(tmp_path)
         return draw(indices)
 
-    write(tmp_path, draw=meanwhile)
+    write(tmp_path, plan_of(draw=meanwhile))
+
+
+def test_extras_are_made_of_the_whole_set(tmp_path):
+    def count(out):
+        return str(len(list(out.glob("*.json")))).encode()
+
+    write(tmp_path, plan_of(extras={"count.txt": count}))
+    assert (tmp_path / "count.txt").read_text() == "10"
 
 
 def test_wrong_use_is_named(tmp_path):
     with pytest.raises(UserError, match="--format=zip: no such format; known formats: files, webd"):
-        write(tmp_path, format="zip")
-    for shard in ((2, 2), (-1, 2), (0, 0)):
-        with pytest.raises(UserError, match="must be i/n with i from 0 to n - 1"):
-            write(tmp_path, shard=shard)
-    with pytest.raises(ValueError, match="ids do not increase"):
-        write(tmp_path, ids=[3, 2])
+        formats.check("zip", ("files",), "prior")
+    with pytest.raises(
+        UserError, match=r"--format=parquet: --mode=prior cannot write it; .* files"
+    ):
+        formats.check("parquet", ("files",), "prior")
     with pytest.raises(ValueError, match="request has a field samples"):
         write(tmp_path, request={"samples": 3})
+    with pytest.raises(ValueError, match="the plan says"):
+        write(tmp_path / "a", plan_of(suffixes=(".json", ".png")))
+    with pytest.raises(ValueError, match="3 samples for 4 indices"):
+        write(tmp_path / "b", plan_of(draw=lambda indices: draw(indices[:3])))
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         write(tmp_path / "file")
-    assert not list(tmp_path.glob("**/*.json"))
 
 
 def test_merge_is_a_command(tmp_path):
-    command = [sys.executable, "-m", "lvae.grids.merge", str(tmp_path)]
+    command = [sys.executable, "-m", "lvae.merge", str(tmp_path)]
     wrong = subprocess.run(command, capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
-    assert wrong.stderr == f"{tmp_path}: no manifest of a shard in it; draw them with --shard=i/n\n"
-    write(tmp_path, count=2, shard=(0, 2))
-    write(tmp_path, count=2, shard=(1, 2))
+    assert wrong.stderr.endswith(
+        f"{tmp_path}: no manifest of a shard in it; draw them with --shard=i/n\n"
+    )
+    write(tmp_path, plan_of(2), shard=(0, 2))
+    write(tmp_path, plan_of(2), shard=(1, 2))
     right = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (right.returncode, right.stdout) == (0, f"{tmp_path / 'manifest.json'}\n")
-
-
-def expected_samples(count):
-    """Ids, JSON and image of what `write` writes."""
-    drawn = draw(range(count))
-    for index in range(count):
-        sample = encoding.encode(
-            40_000 + index, drawn.points[index], drawn.visible[index], SIZE, images=True
-        )
-        with Image.open(io.BytesIO(sample.image)) as image:
-            yield sample, np.asarray(image)
 
 
 # webdataset leaves its files to the garbage collector.
@@ -339,10 +360,10 @@ def test_webdataset_and_tar_read_the_shards(tmp_path):
     del data
     gc.collect()
     assert len(read) == 10
-    for (key, points, image), (sample, picture) in zip(read, expected_samples(10)):
-        assert key == str(sample.id)
-        assert points == json.loads(sample.text)
-        assert np.array_equal(image, picture)
+    for index, (key, values, image) in enumerate(read):
+        assert key == str(40_000 + index)
+        assert values == {"index": index, "sum": int(picture(index).sum())}
+        assert np.array_equal(image, picture(index))
     with tarfile.open(urls[2]) as archive:
         assert archive.getnames() == ["40008.json", "40008.png", "40009.json", "40009.png"]
         assert {member.mtime for member in archive} == {0}
@@ -356,75 +377,64 @@ def test_pyarrow_reads_the_parquet_files(tmp_path):
         for path in sorted(tmp_path.glob("*.parquet"))
         for row in parquet.read_table(path).to_pylist()
     ]
-    assert len(rows) == 10
-    for row, (sample, picture) in zip(rows, expected_samples(10)):
-        assert row["id"] == sample.id
-        assert np.array_equal(np.reshape(row["points"], (4, 5, 2)), sample.pixels)
-        assert np.array_equal(np.reshape(row["visible"], (4, 5)), sample.shown)
+    assert [row["id"] for row in rows] == list(range(10))
+    for index, row in enumerate(rows):
+        assert np.array_equal(np.reshape(row["pixels"], (HEIGHT, WIDTH)), picture(index))
         with Image.open(io.BytesIO(row["image"]["bytes"])) as image:
-            assert np.array_equal(np.asarray(image), picture)
+            assert np.array_equal(np.asarray(image), picture(index))
 
 
 def test_grain_reads_the_parquet_files(tmp_path):
     grain = pytest.importorskip("grain")
-    write(tmp_path, count=4, format="parquet")
+    write(tmp_path, plan_of(4), format="parquet")
     rows = list(grain.experimental.ParquetIterDataset(str(tmp_path / "data-000000.parquet")))
-    assert [row["id"] for row in rows] == [40_000, 40_001, 40_002, 40_003]
+    assert [row["id"] for row in rows] == [0, 1, 2, 3]
 
 
 def test_hugging_face_datasets_decodes_the_images(tmp_path):
     datasets = pytest.importorskip("datasets")
-    write(tmp_path, count=4, format="parquet")
+    write(tmp_path, plan_of(4), format="parquet")
     data = datasets.load_dataset(
         "parquet",
         data_files=str(tmp_path / "*.parquet"),
         split="train",
         cache_dir=str(tmp_path / "c"),
     )
-    assert data[1]["image"].size == SIZE
-
-
-@pytest.mark.parametrize("format", ["files", "parquet", "webdataset"])
-def test_without_images_only_points_are_written(tmp_path, format):
-    write(tmp_path, format=format, images=False, preview=0)
-    assert not list(tmp_path.glob("*.png"))
-    if format == "files":
-        assert len(list(tmp_path.glob("*.json"))) == 11
-
-
-def test_json_is_what_the_lasten_writer_writes(tmp_path):
-    drawn = draw(range(3))
-    layout.write_frames(tmp_path, range(3), drawn.points, drawn.visible)
-    for index in range(3):
-        pixels, shown = encoding.whole_pixels(drawn.points[index], drawn.visible[index], SIZE)
-        assert (tmp_path / f"{index}.json").read_text() == encoding.frame_json(pixels, shown)
-
-
-def test_points_outside_the_frame_are_not_written():
-    points = np.array([[[-0.4, 3.0], [-0.6, 3.0], [95.4, 10.0], [95.6, 10.0], [np.nan, 1.0]]])
-    pixels, shown = encoding.whole_pixels(points, np.ones((1, 5), bool), SIZE)
-    assert shown.tolist() == [[True, False, True, False, False]]
-    assert pixels[0, :3].tolist() == [[0, 3], [0, 0], [95, 10]]
+    assert data[1]["image"].size == (WIDTH, HEIGHT)
 
 
 def test_memory_does_not_hold_the_samples(tmp_path):
-    """What is under way is bounded by the batch, however many samples there are."""
+    """What is under way is bounded by the block, however many samples there are."""
     alive, most = set(), []
 
+    class Block(list):
+        pass
+
     def watched(indices):
-        drawn = draw(indices)
+        drawn = Block(draw(indices))
         token = object()
         alive.add(token)
-        weakref.finalize(drawn.points, alive.discard, token)
+        weakref.finalize(drawn, alive.discard, token)
         most.append(len(alive))
         return drawn
 
     done = []
-    write(
-        *(tmp_path, 80, REQUEST, watched),
-        preview=0,
+    layout = writer.Layout(preview=0)
+    writer.write_data_set(
+        *(tmp_path, plan_of(80, watched), REQUEST, layout),
         progress=lambda *numbers: done.append(numbers),
     )
     assert len(most) == 20
-    assert max(most) <= 5  # two batches wait, one is read, one is drawn, one is written
+    assert max(most) <= 2  # one is read while the next is drawn
     assert done == [(64, 80), (80, 80)]
+
+
+def test_names_are_counted_without_being_held():
+    names = Numbered(3, 40_000, "sample_", 6)
+    assert list(names) == ["sample_040000", "sample_040001", "sample_040002"]
+    assert names[-1] == "sample_040002"
+    assert names[1:] == ["sample_040001", "sample_040002"]
+    assert "sample_040001" in names
+    assert not {"sample_40001", "040001", "sample_040003", "sample_x"} & set(names)
+    assert "sample_40001" not in names
+    assert len(Numbered(10**12)) == 10**12

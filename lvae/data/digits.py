@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from lvae.errors import UserError
+from lvae.data.problems import Problems, collecting, refused
+from lvae.data.trees import check_folder, files_under, placeholder
 
 IMAGES_MAGIC = 0x00000803  # unsigned bytes, three axes
 LABELS_MAGIC = 0x00000801  # unsigned bytes, one axis
@@ -17,7 +18,7 @@ BUILT_IN_TEST = 297  # the last of the 1,797 built-in digits, other writers than
 
 
 def read_digits(
-    path: str | Path, split: str = "train"
+    path: str | Path, split: str = "train", problems: Problems | None = None
 ) -> tuple[UInt8[np.ndarray, "n height width"], Int[np.ndarray, " n"]]:
     """Digits and their labels.
 
@@ -38,26 +39,42 @@ def read_digits(
     if str(path) == "":
         return _built_in(split)
     folder = Path(path)
-    if not folder.is_dir():
-        raise UserError(
-            f"{folder}: no such folder; name one that holds {_name(split, 'images')}[.gz] "
-            'and its labels, or "" for the built-in digits'
-        )
-    image_file, label_file = _find(folder, split, "images"), _find(folder, split, "labels")
-    images, labels = read_images(image_file), read_labels(label_file)
-    if len(images) != len(labels):
-        raise UserError(
-            f"{label_file}: {len(labels)} labels for the {len(images)} images in "
-            f"{image_file.name}; the two files are not a pair, fetch them again from one place"
-        )
-    return images, labels
+    names = f"{_name(split, 'images')}[.gz]"
+    check_folder(folder, f'name one that holds {names} and its labels, or "" for built-in digits')
+    with collecting(problems) as found:
+        with found.skipping():
+            image_file = _find(folder, split, "images", found)
+            images = read_images(image_file)
+        with found.skipping():
+            label_file = _find(folder, split, "labels", found)
+            labels = read_labels(label_file)
+        found.raise_if_any()
+        if len(images) != len(labels):
+            raise refused(
+                label_file,
+                f"{len(labels)} labels for the {len(images)} images in {image_file.name}",
+                "the two files are not a pair, fetch them again from one place",
+            )
+        return images, labels
+
+
+def is_idx(path: str | Path) -> bool:
+    """Whether the name is that of an IDX file of images."""
+    name = Path(path).name.lower()
+    return "idx3" in name and "ubyte" in name
+
+
+def idx_files(folder: Path) -> list[Path]:
+    """IDX files of images under a folder; of a plain and a gzipped one of a name, the plain one."""
+    files = files_under(folder, is_idx, Problems())
+    return [path for path in files if path.suffix.lower() != ".gz" or _plain(path) not in files]
 
 
 def read_images(path: str | Path) -> UInt8[np.ndarray, "n height width"]:
     """The images of one IDX3 file, gzipped or not.
 
     Raises:
-      UserError: the file is absent, is no such file, or ends early or late.
+      UserError: the file is absent, is no such file, holds nothing, or ends early or late.
     """
     return _read_idx(Path(path), IMAGES_MAGIC, axes=3, kind="image")
 
@@ -75,38 +92,54 @@ def _name(split: str, kind: str) -> str:
     return f"{PREFIXES[split]}-{kind}-idx{3 if kind == 'images' else 1}-ubyte"
 
 
-def _find(folder: Path, split: str, kind: str) -> Path:
-    """The file under any name in use: with a dash or a dot before idx, with or without .gz."""
+def _find(folder: Path, split: str, kind: str, found: Problems) -> Path:
+    """The file under any name in use: a dash or a dot before idx, with or without .gz, in any case,
+    also in a sub-folder (torchvision's `MNIST/raw`, Kaggle's folders named like the files)."""
     name = _name(split, kind)
-    for candidate in (name, name.replace("-idx", ".idx")):
-        for suffix in ("", ".gz"):
-            if (folder / f"{candidate}{suffix}").is_file():
-                return folder / f"{candidate}{suffix}"
-    raise UserError(f"{folder}: holds no {name} or {name}.gz; MNIST's files keep their own names")
+
+    def wanted(path: Path) -> bool:
+        return _plain(path).name.lower().replace(".idx", "-idx") == name
+
+    files = files_under(folder, wanted, found)
+    if not files:
+        raise refused(folder, f"holds no {name} or {name}.gz", "MNIST's files keep their own names")
+    return min(files, key=lambda path: (len(path.parts), path.suffix.lower() == ".gz", path))
 
 
-def _read_idx(path: Path, magic: int, axes: int, kind: str) -> np.ndarray:
+def _plain(path: Path) -> Path:
+    """The name without .gz."""
+    return path.with_suffix("") if path.suffix.lower() == ".gz" else path
+
+
+def _read_idx(path: Path, magic: int, axes: int, kind: str) -> UInt8[np.ndarray, "..."]:
     content = _content(path)
     header = 4 + 4 * axes
     if len(content) < header:
-        raise UserError(
-            f"{path}: {len(content)} bytes, too short for the header of an IDX {kind} file "
-            f"({header} bytes); the file is truncated, fetch it again"
+        raise refused(
+            path,
+            f"{len(content)} bytes, too short for the header of an IDX {kind} file "
+            f"({header} bytes)",
+            "the file is truncated, fetch it again",
         )
     found = int.from_bytes(content[:4], "big")
     if found != magic:
-        raise UserError(
-            f"{path}: magic number 0x{found:08x}, expected 0x{magic:08x}; "
-            f"this is not an IDX {kind} file"
+        raise refused(
+            path,
+            f"magic number 0x{found:08x}, expected 0x{magic:08x}",
+            f"this is not an IDX {kind} file",
         )
     shape = tuple(int(size) for size in np.frombuffer(content, ">u4", axes, offset=4))
     expected = header + math.prod(shape)
+    listed = " x ".join(map(str, shape))
     if len(content) != expected:
         problem = "truncated" if len(content) < expected else "longer than its header says"
-        raise UserError(
-            f"{path}: {len(content)} bytes, but its header ({' x '.join(map(str, shape))}) asks "
-            f"for {expected}; the file is {problem}, fetch it again"
+        raise refused(
+            path,
+            f"{len(content)} bytes, but its header ({listed}) asks for {expected}",
+            f"the file is {problem}, fetch it again",
         )
+    if 0 in shape:
+        raise refused(path, f"its header ({listed}) says that it is empty", "fetch it again")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
@@ -115,14 +148,16 @@ def _content(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UserError(f"{path}: cannot be read ({reason}); name an IDX file") from error
+        raise refused(path, f"cannot be read ({reason})", "name an IDX file") from error
+    if hint := placeholder(path):
+        raise refused(path, f"is {hint}", "")
     if content[:2] != b"\x1f\x8b":  # gzip by its content: a suffix may lie
         return content
     try:
         return gzip.decompress(content)
     except (EOFError, OSError, zlib.error) as error:
-        raise UserError(
-            f"{path}: the gzip stream is damaged or truncated ({error}); fetch it again"
+        raise refused(
+            path, f"the gzip stream is damaged or truncated ({error})", "fetch it again"
         ) from error
 
 

@@ -6,7 +6,7 @@ The surface is given as the projector sees it: height above a sphere round the p
 function of the direction of the ray, (u, v) in [-1, 1] over the grid, u with the column and v with
 the row. A surface in that form meets each ray exactly once, so that no intersection is searched
 for, and an edge that overhangs what lies behind it is a jump in height. Shape parameters come as a
-mapping of name to number: `POPULATION` in `lvae.data.simulator` lists them.
+mapping of name to number: `lvae.data.population` lists them.
 """
 
 from collections.abc import Mapping

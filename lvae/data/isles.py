@@ -1,14 +1,12 @@
-"""Patches of stroke MRI with labels and positions: the ISLES 2015 (SISS) layout, or pseudo-cases.
+"""Patches of stroke MRI with labels and positions: ISLES 2015, ISLES 2022, or pseudo-cases.
 
-    DIR/CASE/VSD.Brain.XX.O.MR_DWI.ID/*.nii     the image
-    DIR/CASE/VSD.Brain*.O.OT.ID/*.nii           the lesion's mask, on the same grid
-
-Volumes are turned to right, anterior, superior (no interpolation), brought to one pixel size in the
-plane, normalised, and cut into axial patches that do not overlap.
+Which files are a case: see `lvae.data.isles_files`. Volumes are turned to right, anterior, superior
+(no interpolation), brought to one pixel size in the plane, normalised, and cut into axial patches
+that do not overlap.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,11 +15,13 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from lvae.data import volumes
+from lvae.data.heads import head_of, warning_of
+from lvae.data.isles_files import CaseFiles, find_cases
 from lvae.data.lesions import pseudo_case
-from lvae.errors import UserError
+from lvae.data.problems import Problems, Refused, collecting, refused
 
-IMAGE_FOLDER = "VSD.Brain.*.O.MR_DWI.*"
-MASK_FOLDER = "VSD.Brain*.O.OT.*"
+__all__ = ["PatchConfig", "find_cases", "head_of", "in_plane", "load", "normalise", "read_case"]
+
 PERCENTILES = (1.0, 99.5)  # of the head: black and white
 SAME_SPACING = 0.02  # relative; closer pixels are not resampled
 SMALLEST_HEAD = 1000  # voxels
@@ -55,93 +55,81 @@ class PatchConfig:
 
 
 class Case(NamedTuple):
-    """One normalised case: image, float32 in [0, 1] (x, y, z); lesion and head, bool; name."""
+    """One normalised case; the image is in [0, 1]."""
 
     name: str
-    image: np.ndarray
-    lesion: np.ndarray
-    head: np.ndarray
+    image: Float[np.ndarray, "x y z"]
+    lesion: Bool[np.ndarray, "x y z"]
+    head: Bool[np.ndarray, "x y z"]
     step: int  # slices from one that is used to the next
 
 
-def find_cases(folder: str | Path) -> list[tuple[str, Path, Path]]:
-    """(case, image file, mask file) of every case folder, by name.
-
-    Raises:
-      UserError: no such folder, no cases, a case without exactly one image and one mask.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; name one that holds a folder a case")
-    cases = sorted(
-        place for place in folder.iterdir() if place.is_dir() and not place.name.startswith(".")
-    )
-    if not cases:
-        raise UserError(
-            f"{folder}: holds no case folders; expected CASE/{IMAGE_FOLDER}/*.nii and "
-            f"CASE/{MASK_FOLDER}/*.nii"
-        )
-    return [
-        (case.name, _only(case, IMAGE_FOLDER, "DWI"), _only(case, MASK_FOLDER, "lesion mask"))
-        for case in cases
-    ]
-
-
-def _only(case: Path, pattern: str, what: str) -> Path:
-    found = sorted(
-        path
-        for suffix in (".nii", ".nii.gz")
-        for path in case.glob(f"{pattern}/*{suffix}")
-        if not path.name.startswith(".")
-    )
-    if not found:
-        raise UserError(
-            f"case {case.name}: no {what} at {case}/{pattern}/*.nii; add it or move the case away"
-        )
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise UserError(f"case {case.name}: {len(found)} files for the {what} ({names}); keep one")
-    return found[0]
-
-
-def read_case(name: str, image_file: Path, mask_file: Path, config: PatchConfig) -> Case:
+def read_case(
+    name: str,
+    image_file: Path,
+    mask_file: Path,
+    config: PatchConfig,
+    problems: Problems | None = None,
+) -> Case:
     """One case from its two files.
 
     Raises:
-      UserError: a file that is no volume, grids that differ, a mask that is not 0 and 1, no head.
+      UserError: files that are no volumes, grids that differ, a mask that is not 0 and 1, no head.
     """
-    image, mask = (_read(name, path) for path in (image_file, mask_file))
+    with collecting(problems) as found:
+        pair = []
+        for path in (image_file, mask_file):
+            with found.skipping():
+                pair.append(_read(name, path))
+        found.raise_if_any()
+        image, mask = pair
+        _check_mask(name, mask_file, mask, image_file, image)
+        if text := warning_of(image.array):
+            found.warn(f"case {name}: {image_file}", text, "shift its values above 0")
+        array = in_plane(image.array, image.info.voxel_size, config.spacing_mm, order=1)
+        lesion = in_plane(mask.array, image.info.voxel_size, config.spacing_mm, order=0) > 0.5
+        head = head_of(array)
+        if head.sum() < SMALLEST_HEAD:
+            raise refused(
+                f"case {name}",
+                f"{image_file} shows a head of {int(head.sum())} voxels (expected {SMALLEST_HEAD} "
+                "or more)",
+                "is it empty?",
+            )
+        step = max(1, round(config.slice_mm / image.info.voxel_size[2]))
+        return Case(name, normalise(array, head, config.median), lesion, head, step)
+
+
+def _check_mask(
+    name: str, mask_file: Path, mask: volumes.Volume, image_file: Path, image: volumes.Volume
+) -> None:
+    """Raises:
+    UserError: the mask is not on the image's grid, or is not 0 and 1.
+    """
+    remedy = "the mask must be on the image's grid"
     if image.array.shape != mask.array.shape:
-        raise UserError(
-            f"case {name}: {mask_file} has shape {mask.array.shape}, {image_file.name} has "
-            f"{image.array.shape}; the mask must be on the image's grid"
+        raise refused(
+            f"case {name}",
+            f"{mask_file} has shape {mask.array.shape}, {image_file.name} has {image.array.shape}",
+            remedy,
         )
     if not np.allclose(image.affine, mask.affine, atol=0.1):
-        raise UserError(
-            f"case {name}: {mask_file} has another affine than {image_file.name}; the mask must "
-            "be on the image's grid"
+        raise refused(
+            f"case {name}", f"{mask_file} has another affine than {image_file.name}", remedy
         )
-    values = np.unique(mask.array)
-    if not np.isin(values, (0, 1)).all():
-        odd = values[~np.isin(values, (0, 1))][0]
-        raise UserError(f"case {name}: {mask_file} holds the value {odd:g}; a mask holds 0 and 1")
-    array = in_plane(image.array, image.info.voxel_size, config.spacing_mm, order=1)
-    lesion = in_plane(mask.array, image.info.voxel_size, config.spacing_mm, order=0) > 0.5
-    head = head_of(array)
-    if head.sum() < SMALLEST_HEAD:
-        raise UserError(
-            f"case {name}: {image_file} shows a head of {int(head.sum())} voxels (expected "
-            f"{SMALLEST_HEAD} or more); is it empty?"
+    odd = mask.array[(mask.array != 0) & (mask.array != 1)]
+    if odd.size:
+        raise refused(
+            f"case {name}", f"{mask_file} holds the value {odd.min():g}", "a mask holds 0 and 1"
         )
-    step = max(1, round(config.slice_mm / image.info.voxel_size[2]))
-    return Case(name, normalise(array, head, config.median), lesion, head, step)
 
 
 def _read(name: str, path: Path) -> volumes.Volume:
     try:
         return volumes.canonical(volumes.read_volume(path))
-    except UserError as error:
-        raise UserError(f"case {name}: {error}") from error
+    except Refused as error:
+        first = error.problems[0]
+        raise refused(f"case {name}: {first.path}", first.problem, first.remedy) from error
 
 
 def built_in(count: int, seed: int, config: PatchConfig) -> Iterable[Case]:
@@ -161,21 +149,13 @@ def in_plane(
     order: int,
 ) -> Float[np.ndarray, "new_x new_y z"]:
     """The volume with pixels of `spacing_mm` in the axial plane; slices stay."""
-    factors = [size / spacing_mm for size in voxel_size[:2]] + [1.0]
+    # at least one pixel
+    factors = [
+        max(size / spacing_mm, 1 / count) for size, count in zip(voxel_size[:2], array.shape)
+    ] + [1.0]
     if all(abs(factor - 1) <= SAME_SPACING for factor in factors):
         return array
     return ndimage.zoom(array, factors, order=order, mode="nearest", grid_mode=True)
-
-
-def head_of(array: Float[np.ndarray, "x y z"]) -> Bool[np.ndarray, "x y z"]:
-    """What is brighter than a tenth of the bright end, without holes in any slice."""
-    positive = array[array > 0]
-    if not len(positive):
-        return np.zeros(array.shape, bool)
-    bright = array > 0.1 * np.percentile(positive, 99)
-    return np.stack(
-        [ndimage.binary_fill_holes(bright[:, :, z]) for z in range(array.shape[2])], axis=2
-    )
 
 
 def normalise(
@@ -188,7 +168,7 @@ def normalise(
     is hardly moved by a lesion.
     """
     low, high = np.percentile(array[head], PERCENTILES)
-    scaled = np.clip((array - low) / max(high - low, 1e-12), 0, 1)
+    scaled = (np.clip(array, low, high) - low) / max(high - low, 1e-12)  # nothing overflows
     if median:
         middle = np.clip(np.median(scaled[head]), 1e-3, 1 - 1e-3)
         scaled = scaled ** (np.log(median) / np.log(middle))
@@ -254,7 +234,12 @@ def _empty(size: int) -> dict[str, np.ndarray]:
 
 
 def load(
-    path: str, count: int, seed: int, shares: tuple[float, float], config: PatchConfig
+    path: str,
+    count: int,
+    seed: int,
+    shares: tuple[float, float],
+    config: PatchConfig,
+    problems: Problems | None = None,
 ) -> Splits:
     """Patches by split; no case is in two.
 
@@ -264,6 +249,7 @@ def load(
       seed: of the pseudo-cases, and of which case falls into which split.
       shares: of the cases that are validation and test, at least one case each.
       config: how volumes are cut.
+      problems: where to note what is wrong; None raises and prints.
 
     Returns:
       split -> the fields of `patches_of`, and case, int32 (N,), an index into the sorted names.
@@ -272,30 +258,47 @@ def load(
       UserError: bad files (see `find_cases`, `read_case`), fewer than three cases, a split without
         patches or training cases of one label only.
     """
-    if path:
-        files = find_cases(path)
-        count = len(files)
-        cases: Iterable[Case] = (read_case(*entry, config) for entry in files)
-    else:
-        cases = built_in(count, seed, config)
-    splits_of = assign(count, shares, seed, path)
-    parts: dict[str, list[dict[str, np.ndarray]]] = {"train": [], "validation": [], "test": []}
-    for index, case in enumerate(cases):
-        fields = patches_of(case, config)
-        fields["case"] = np.full(len(fields["label"]), index, np.int32)
-        parts[splits_of[index]].append(fields)
-    splits = {
-        split: {name: np.concatenate([entry[name] for entry in entries]) for name in entries[0]}
-        for split, entries in parts.items()
-    }
-    for split, fields in splits.items():
-        if len(np.unique(fields["label"])) < 2:
-            raise UserError(
-                f"{path or 'the pseudo-cases'}: the {split} cases hold {len(fields['label'])} "
-                "patches of one kind; lesion and healthy ones are needed, so give more cases or "
-                "lower config.data.lesion_share"
-            )
-    return splits
+    with collecting(problems) as found:
+        cases: Iterable[Case | None]
+        if path:
+            files = find_cases(path, found)
+            count = len(files)
+            cases = _read_cases(files, config, found)
+        else:
+            cases = built_in(count, seed, config)
+        splits_of = assign(count, shares, seed, path)
+        parts: dict[str, list[dict[str, np.ndarray]]] = {"train": [], "validation": [], "test": []}
+        for index, case in enumerate(cases):
+            if case is None:
+                continue
+            fields = patches_of(case, config)
+            fields["case"] = np.full(len(fields["label"]), index, np.int32)
+            parts[splits_of[index]].append(fields)
+        found.raise_if_any()
+        splits = {
+            split: {name: np.concatenate([entry[name] for entry in entries]) for name in entries[0]}
+            for split, entries in parts.items()
+        }
+        for split, fields in splits.items():
+            if len(np.unique(fields["label"])) < 2:
+                found.add(
+                    path or "the pseudo-cases",
+                    f"the {split} cases hold {len(fields['label'])} patches of one kind",
+                    "lesion and healthy ones are needed, so give more cases or lower "
+                    "config.data.lesion_share",
+                )
+        return splits
+
+
+def _read_cases(
+    files: Iterable[CaseFiles], config: PatchConfig, found: Problems
+) -> Iterator[Case | None]:
+    """One case after the other; None for one that is refused and noted."""
+    for entry in files:
+        case = None
+        with found.skipping():
+            case = read_case(*entry, config, found)
+        yield case
 
 
 def assign(count: int, shares: tuple[float, float], seed: int, source: str) -> list[str]:
@@ -306,9 +309,10 @@ def assign(count: int, shares: tuple[float, float], seed: int, source: str) -> l
     """
     held_out = [max(1, round(share * count)) for share in shares]
     if count - sum(held_out) < 1:
-        raise UserError(
-            f"{source or 'config.data.cases'}: {count} cases; training, validation and test need "
-            "at least one each"
+        raise refused(
+            source or "config.data.cases",
+            f"{count} cases",
+            "training, validation and test need at least one each",
         )
     order = np.random.default_rng([seed, count]).permutation(count)
     splits = np.full(count, "train", dtype=object)

@@ -10,6 +10,7 @@ bright voxel is no lesion by itself; place, size and shape are needed. Case `ind
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from lvae.data.volumes import template
@@ -31,11 +32,11 @@ SCALE = 600.0  # scanner units: files are not in [0, 1] either
 
 
 class PseudoCase(NamedTuple):
-    """image: float32 (x, y, z), in scanner units. lesion, head: bool, as large. spacing: mm."""
+    """image: float32, in scanner units. spacing: mm."""
 
-    image: np.ndarray
-    lesion: np.ndarray
-    head: np.ndarray
+    image: Float[np.ndarray, "x y z"]
+    lesion: Bool[np.ndarray, "x y z"]
+    head: Bool[np.ndarray, "x y z"]
     spacing: tuple[float, float, float]
 
 
@@ -81,7 +82,7 @@ def pseudo_case(index: int, seed: int, slice_mm: float) -> PseudoCase:
 
 def smooth_noise(
     random: np.random.Generator, shape: tuple[int, int, int], knots: tuple[int, int, int]
-) -> np.ndarray:
+) -> Float[np.ndarray, "x y z"]:
     """Standard normal values at `knots` places, smoothly joined: float32 of `shape`."""
     field = random.standard_normal(knots, dtype=np.float32)
     for axis, (count, size) in enumerate(zip(knots, shape)):

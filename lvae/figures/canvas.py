@@ -1,6 +1,6 @@
 """What all pictures share: a backend that needs no screen, and files that appear whole."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,28 +9,26 @@ import numpy as np
 
 from lvae import atomic
 
-mpl.use("Agg")
+mpl.use("Agg", force=True)
 
 from matplotlib.figure import Figure
 
 
-def save(figure: Figure, path: Path, dpi: int = 100) -> None:
+def save(figure: Figure, path: Path) -> None:
     """Writes the figure as PNG, without the time in it: equal figures are equal bytes."""
     with atomic.replacing(path) as temporary:
-        figure.savefig(temporary, dpi=dpi, metadata={"Software": None})
+        figure.savefig(temporary, metadata={"Software": None})
 
 
 def image_rows(
-    path: Path,
     rows: Sequence[Sequence[np.ndarray]],
     row_labels: Sequence[str],
     column_labels: Sequence[str] = (),
     limits: tuple[float, float] | None = None,
-) -> None:
-    """A sheet of gray images, one list a row, labelled.
+) -> Figure:
+    """A sheet of gray images, one list per row, labelled.
 
     Args:
-      path: of the PNG.
       rows: of images, (height, width) each.
       row_labels: left of each row.
       column_labels: above the columns, or none.
@@ -51,29 +49,37 @@ def image_rows(
             if row == 0 and column < len(column_labels):
                 axis.set_title(column_labels[column], fontsize=8)
         axes[row, 0].set_ylabel(label, fontsize=8)
-    save(figure, path)
+    return figure
 
 
 def loss_curves(
-    path: Path, rows: Sequence[dict[str, Any]], names: Sequence[str], logarithmic: bool = True
-) -> None:
-    """Means by step, as metrics.jsonl holds them; training and validation side by side in colour."""
+    rows: Sequence[Mapping[str, Any]], names: Sequence[str], logarithmic: bool = True
+) -> Figure:
+    """Means by step, as metrics.jsonl holds them: of training, and of every split evaluated."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axis = figure.subplots()
     for name in names:
-        for kind, style in (("train", "-"), ("validation", "o--")):
-            points = [
-                (row["step"], row[name])
-                for row in rows
-                if row["kind"] == kind and isinstance(row.get(name), int | float)
-            ]
+        for kind, key, style in (
+            ("train", name, "-"),
+            ("evaluation", f"train_{name}", "s--"),
+            ("evaluation", f"validation_{name}", "o--"),
+        ):
+            points = curve(rows, kind, key)
             if points:
-                steps, values = zip(*points)
-                axis.plot(steps, values, style, markersize=3, label=f"{name} ({kind})")
+                axis.plot(*zip(*points), style, markersize=3, label=key)
     axis.set_xlabel("step")
     if logarithmic and all(np.asarray(line.get_ydata()).min() > 0 for line in axis.lines):
         axis.set_yscale("log")
     if axis.lines:
         axis.legend(fontsize=8)
     axis.grid(alpha=0.3)
-    save(figure, path)
+    return figure
+
+
+def curve(rows: Sequence[Mapping[str, Any]], kind: str, key: str) -> list[tuple[int, float]]:
+    """(step, value) of one number in the rows of a kind, "train" or "evaluation"."""
+    return [
+        (row["step"], row[key])
+        for row in rows
+        if row["kind"] == kind and isinstance(row.get(key), int | float)
+    ]

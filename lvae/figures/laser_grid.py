@@ -1,35 +1,32 @@
-"""Pictures of grids: reconstructions, the manifold, codes, contact sheets, a page with sliders."""
+"""Pictures of grids: reconstructions, the manifold, codes."""
 
-import base64
-import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lvae import atomic
-from lvae.figures import canvas
 from lvae.grids.rendering import render
+from lvae.imaging.sheets import contact_sheet
 
-_SLIDER_STEPS = (-2.0, -1.0, 0.0, 1.0, 2.0)
+Points = Float[np.ndarray, "grids rows columns 2"]
+Visible = Bool[np.ndarray, "grids rows columns"]
 
 
-def write_reconstructions(
-    path: Path,
-    points: np.ndarray,
-    visible: np.ndarray,
-    decoded: np.ndarray,
-    decoded_visible: np.ndarray,
-    ids: np.ndarray,
+def reconstructions(
+    points: Points,
+    visible: Visible,
+    decoded: Points,
+    decoded_visible: Visible,
+    ids: Int[np.ndarray, " grids"],
     size: tuple[int, int],
-) -> None:
-    """One column a frame: true and decoded points over each other (px), then both moving images,
+) -> Figure:
+    """One column per frame: true and decoded points over each other (px), then both moving images,
     then the coordinate maps, true above decoded."""
     count, side = len(points), max(size)
-    # One axis a row, the frames side by side in it: matplotlib takes 15 ms an axis.
-    figure = Figure(figsize=(0.4 + 2.6 * count, 18.4))
+    # One axis per row, the frames side by side in it: matplotlib takes 15 ms per axis.
+    figure = Figure(figsize=(0.4 + 2.6 * count, 18.4), dpi=60)
     axes = figure.subplots(7, 1, gridspec_kw={"hspace": 0.04})
     figure.subplots_adjust(left=0.35 / (0.4 + 2.6 * count), right=0.998, top=0.975, bottom=0.01)
     _draw_overlays(axes[0], points, visible, decoded, decoded_visible, side)
@@ -57,11 +54,13 @@ def write_reconstructions(
         )
         axis.set(xticks=[], yticks=[])
         axis.set_ylabel(label, fontsize=9)
-    canvas.save(figure, path, dpi=60)
+    return figure
 
 
-def _moving_images(points: np.ndarray, visible: np.ndarray, size: tuple[int, int]) -> list:
-    return [_shrunk(render(grid, seen, size), 192) for grid, seen in zip(points, visible)]
+def _moving_images(
+    points: Points, visible: Visible, size: tuple[int, int]
+) -> list[UInt8[np.ndarray, "_ _"]]:
+    return [_small(render(grid, seen, size)) for grid, seen in zip(points, visible)]
 
 
 def _side_by_side(images: Sequence[np.ndarray]) -> np.ndarray:
@@ -71,7 +70,19 @@ def _side_by_side(images: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts[:-1], axis=1)
 
 
-def _draw_overlays(axis: Any, points, visible, decoded, decoded_visible, side: int) -> None:
+def _small(image: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "_ _"]:
+    """At most 192 pixels along a side; shrinking dims the dots, which are lifted again."""
+    return contact_sheet([image], largest=192, gap=0, lift=1.6)
+
+
+def _draw_overlays(
+    axis: Axes,
+    points: Points,
+    visible: Visible,
+    decoded: Points,
+    decoded_visible: Visible,
+    side: int,
+) -> None:
     """True points as circles, decoded ones as dots, joined where they belong together."""
     step = side * 1.05
     shift = np.arange(len(points))[:, None, None, None] * np.array([step, 0.0])
@@ -88,36 +99,18 @@ def _draw_overlays(axis: Any, points, visible, decoded, decoded_visible, side: i
     axis.legend(fontsize=6, loc="upper right")
 
 
-def write_manifold(
-    path: Path, points: np.ndarray, visible: np.ndarray, size: tuple[int, int]
-) -> None:
+def manifold_sheet(
+    points: Points, visible: Visible, size: tuple[int, int]
+) -> UInt8[np.ndarray, "height width"]:
     """Moving images in a square sheet, row by row."""
-    side = round(len(points) ** 0.5)
     images = [render(grid, seen, size) for grid, seen in zip(points, visible)]
-    sheet = contact_sheet(images, side, tile=192)
-    _save_gray(path, sheet)
+    side = round(len(points) ** 0.5)
+    return contact_sheet(images, side, largest=192, gap=2, ground=64, lift=1.6)
 
 
-def contact_sheet(images: Sequence[np.ndarray], columns: int, tile: int = 192) -> np.ndarray:
-    """8-bit gray images, shrunk to `tile` pixels, row by row with a thin line between."""
-    rows = -(-len(images) // columns)
-    sheet = np.full((rows * (tile + 2) - 2, columns * (tile + 2) - 2), 64, np.uint8)
-    for number, image in enumerate(images):
-        row, column = divmod(number, columns)
-        top, left = row * (tile + 2), column * (tile + 2)
-        sheet[top : top + tile, left : left + tile] = _shrunk(image, tile)
-    return sheet
-
-
-def _shrunk(image: np.ndarray, side: int) -> np.ndarray:
-    """`side` pixels square; shrinking dims the dots, which are a few pixels wide: lifted again."""
-    from PIL import Image
-
-    small = Image.fromarray(image).resize((side, side), Image.Resampling.BOX)
-    return np.minimum(255, np.asarray(small).astype(np.float32) * 1.6).astype(np.uint8)
-
-
-def write_code_map(path: Path, codes: np.ndarray, recording: np.ndarray) -> None:
+def code_map(
+    codes: Float[np.ndarray, "frames latents"], recording: Int[np.ndarray, " frames"]
+) -> Figure:
     """t-SNE of the codes, coloured by recording."""
     from sklearn.manifold import TSNE
 
@@ -131,106 +124,4 @@ def write_code_map(path: Path, codes: np.ndarray, recording: np.ndarray) -> None
             axis.scatter(*places[here].T, s=12, label=f"recording {number}")
         axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     axis.set(xticks=[], yticks=[], title="t-SNE of the posterior means")
-    canvas.save(figure, path)
-
-
-def write_losses(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Every loss and the errors by step."""
-    names = ("reconstruction", "coding", "kl", "visibility", "error_px", "reconstruction_px_mean")
-    canvas.loss_curves(path, rows, names)
-
-
-def write_sliders(
-    path: Path,
-    code: np.ndarray,
-    decode: Callable[[np.ndarray], Any],
-    size: tuple[int, int],
-) -> None:
-    """A page with a slider from -2 to 2 for every latent dimension, added to a frame's code.
-
-    Holds the grids decoded along each dimension; between the stops, and where several sliders are
-    moved, displacements are added up, which is exact for one slider at a stop.
-    """
-    latents = len(code)
-    changed = np.repeat(code[None], latents * len(_SLIDER_STEPS) + 1, axis=0)
-    for dimension in range(latents):
-        for place, step in enumerate(_SLIDER_STEPS):
-            changed[1 + dimension * len(_SLIDER_STEPS) + place, dimension] += step
-    grids = decode(changed)
-    moved = (grids.points[1:] - grids.points[0]).reshape(latents, len(_SLIDER_STEPS), -1)
-    numbers = np.clip(np.round(moved * 10), -32767, 32767).astype("<i2")
-    data = {
-        "width": size[0],
-        "height": size[1],
-        "latents": latents,
-        "steps": list(_SLIDER_STEPS),
-        "points": np.round(grids.points[0].reshape(-1), 1).tolist(),
-        "visible": grids.visible[0].reshape(-1).astype(int).tolist(),
-        "moved": base64.b64encode(numbers.tobytes()).decode(),
-    }
-    atomic.write_text(path, _PAGE.replace("/*DATA*/", json.dumps(data)))
-
-
-def _save_gray(path: Path, image: np.ndarray) -> None:
-    from PIL import Image
-
-    with atomic.replacing(path) as temporary:
-        Image.fromarray(image).save(temporary)
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Latent dimensions</title>
-<style>
-body { font: 14px system-ui, sans-serif; margin: 1em; display: flex; gap: 1.5em; }
-#sliders { height: 95vh; overflow-y: auto; min-width: 19em; }
-label { display: flex; gap: .6em; align-items: center; } label span { width: 5.5em; }
-output { width: 3em; } svg { height: 92vh; background: #111; }
-</style></head><body>
-<div id="sliders"><button id="reset">reset</button></div>
-<svg id="grid" role="img" aria-label="decoded grid"></svg>
-<script>
-const data = /*DATA*/;
-const bytes = Uint8Array.from(atob(data.moved), c => c.charCodeAt(0));
-const moved = new Int16Array(bytes.buffer);
-const size = data.points.length, stops = data.steps.length;
-const values = new Array(data.latents).fill(0);
-const grid = document.getElementById("grid");
-grid.setAttribute("viewBox", `0 0 ${data.width} ${data.height}`);
-const dots = [];
-for (let k = 0; k < size / 2; k++) {
-  const dot = document.createElementNS("http://www.w3.org/2000/svg", "circle");
-  dot.setAttribute("r", 3);
-  dot.setAttribute("fill", data.visible[k] ? "#fff" : "#653");
-  grid.append(dot); dots.push(dot);
-}
-function draw() {
-  const points = data.points.slice();
-  values.forEach((value, dimension) => {
-    if (!value) return;
-    const place = (value - data.steps[0]) / (data.steps[1] - data.steps[0]);
-    const left = Math.min(Math.floor(place), stops - 2), share = place - left;
-    const a = (dimension * stops + left) * size, b = a + size;
-    for (let i = 0; i < size; i++) points[i] += ((1 - share) * moved[a + i] + share * moved[b + i]) / 10;
-  });
-  dots.forEach((dot, k) => { dot.setAttribute("cx", points[2 * k]); dot.setAttribute("cy", points[2 * k + 1]); });
-}
-const sliders = document.getElementById("sliders");
-for (let dimension = 0; dimension < data.latents; dimension++) {
-  const label = document.createElement("label"), name = document.createElement("span");
-  const slider = document.createElement("input"), shown = document.createElement("output");
-  name.textContent = `latent ${dimension}`; shown.textContent = "0";
-  Object.assign(slider, { type: "range", min: -2, max: 2, step: 0.05, value: 0 });
-  slider.addEventListener("input", () => {
-    values[dimension] = +slider.value; shown.textContent = slider.value; draw();
-  });
-  label.append(name, slider, shown); sliders.append(label);
-}
-document.getElementById("reset").addEventListener("click", () => {
-  values.fill(0);
-  sliders.querySelectorAll("input").forEach(slider => { slider.value = 0; });
-  sliders.querySelectorAll("output").forEach(shown => { shown.textContent = "0"; });
-  draw();
-});
-draw();
-</script></body></html>
-"""
+    return figure

@@ -1,24 +1,22 @@
 """Pictures of the patch VAE: codes by label, the decoded manifold, reconstructions, heat maps."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from lvae.figures.canvas import image_rows, save
+from lvae.figures.canvas import image_rows
 
 COLOURS = ("#3b6ea5", "#d1495b")  # label 0, label 1
 
 
 def scatter(
-    path: Path, places: np.ndarray, labels: np.ndarray, names: Sequence[str], axes_names: str
-) -> None:
+    places: np.ndarray, labels: np.ndarray, names: Sequence[str], axes_names: str
+) -> Figure:
     """Codes in two dimensions, coloured by label.
 
     Args:
-      path: of the PNG.
       places: (N, 2).
       labels: (N,), 0 or 1.
       names: of the two labels.
@@ -33,28 +31,18 @@ def scatter(
     axis.set_xlabel(f"{axes_names} 1")
     axis.set_ylabel(f"{axes_names} 2")
     axis.legend()
-    save(figure, path)
+    return figure
 
 
-def patch_rows(path: Path, rows: Sequence[np.ndarray], names: Sequence[str]) -> None:
-    """Rows of patches, [0, 1], shown upright: the first axis of a patch points right."""
-    image_rows(path, [list(row) for row in rows], names, limits=(0, 1))
+def patch_rows(rows: Sequence[np.ndarray], names: Sequence[str]) -> Figure:
+    """Rows of patches, [0, 1]."""
+    return image_rows([list(row) for row in rows], names, limits=(0, 1))
 
 
-def sheet(patches: np.ndarray, columns: int) -> np.ndarray:
-    """Patches (N, size, size) in [0, 1] edge to edge, row by row, as uint8."""
-    count, size = len(patches), patches.shape[1]
-    rows = -(-count // columns)
-    filled = np.concatenate([patches, np.zeros((rows * columns - count, size, size))])
-    tiled = filled.reshape(rows, columns, size, size).transpose(0, 2, 1, 3)
-    return np.rint(255 * np.clip(tiled.reshape(rows * size, columns * size), 0, 1)).astype(np.uint8)
-
-
-def montage(path: Path, image: np.ndarray, heat: np.ndarray, most: int = 16) -> None:
+def montage(image: np.ndarray, heat: np.ndarray, most: int = 16) -> Figure:
     """Axial slices of a volume above their heat maps, one colour scale for all.
 
     Args:
-      path: of the PNG.
       image: (x, y, z) in [0, 1], axes to the right, front and top.
       heat: of the same shape.
       most: slices shown, evenly spaced over those that are not empty.
@@ -77,4 +65,4 @@ def montage(path: Path, image: np.ndarray, heat: np.ndarray, most: int = 16) -> 
         above.set_title(f"slice {z}", fontsize=7)
         shown = below.imshow(heat[:, :, z].T, origin="lower", cmap="magma", vmin=0, vmax=highest)
     figure.colorbar(shown, ax=axes.ravel().tolist(), label="above what was foreseen", shrink=0.6)
-    save(figure, path)
+    return figure

@@ -1,26 +1,28 @@
 """Pictures of matches: which ray the network gave to which point."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float, UInt8
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from lvae.figures import canvas
 from lvae.metrics.matching import distinct_rays
 
 _ROWS, _COLUMNS = (255, 150, 40), (60, 170, 255)  # colours of lines along rows and columns
 _START = (90, 255, 90)  # of ray 0's point
 
 
-def overlay(image: np.ndarray, grid: np.ndarray) -> Image.Image:
-    """The moving image with lines between points of neighbouring rays: a wrong match crosses others.
+def overlay(
+    image: UInt8[np.ndarray, "height width"], grid: Float[np.ndarray, "rows columns 2"]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The moving image, dimmed, with lines between points of neighbouring rays: a wrong match
+    crosses others.
 
     Args:
-      image: (height, width), 8 bit.
-      grid: (rows, columns, 2), px; NaN where there is no point.
+      image: a frame.
+      grid: x, y of every ray's point, px; NaN where there is none.
     """
     picture = Image.fromarray(np.repeat((image // 2)[..., None], 3, axis=2))
     draw = ImageDraw.Draw(picture)
@@ -34,28 +36,27 @@ def overlay(image: np.ndarray, grid: np.ndarray) -> Image.Image:
     first = grid[0, 0]
     if np.isfinite(first).all():
         draw.ellipse([*(first - 4), *(first + 4)], outline=_START)
-    return picture
+    return np.asarray(picture)
 
 
-def write_matches(
-    path: Path,
-    points: np.ndarray,
-    visible: np.ndarray,
-    warped: np.ndarray,
-    rays: np.ndarray,
+def matches(
+    points: Float[np.ndarray, "frames rows columns 2"],
+    visible: Bool[np.ndarray, "frames rows columns"],
+    warped: Float[np.ndarray, "frames rays 2"],
+    rays: Float[np.ndarray, "rows columns 2"],
     ids: Sequence[int],
     size: tuple[int, int],
-) -> None:
-    """One column a frame: its points, wrong ones red; where they were warped to, on the fixed grid.
+) -> Figure:
+    """One column per frame: its points, wrong ones red; where they were warped to, on the fixed
+    grid.
 
     Args:
-      path: of the PNG.
-      points: (frames, rows, columns, 2), px.
-      visible: (frames, rows, columns).
-      warped: (frames, rows * columns, 2), px.
-      rays: (rows, columns, 2), px.
+      points: of the frames, px.
+      visible: which points there are.
+      warped: where they ended up, px; read where visible only.
+      rays: where they should be, px.
       ids: of the frames.
-      size: of a frame, px.
+      size: width and height of a frame, px.
     """
     count = len(points)
     figure = Figure(figsize=(0.5 + 3.2 * count, 6.6), layout="constrained")
@@ -74,18 +75,13 @@ def write_matches(
         below.plot(*flat.T, "+", color="0.7", markersize=3, zorder=0)
     axes[0, 0].set_ylabel("moving points", fontsize=9)
     axes[1, 0].set_ylabel("warped onto the fixed grid", fontsize=9)
-    canvas.save(figure, path)
+    return figure
 
 
-def write_losses(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Training loss and held-out error by step."""
-    canvas.loss_curves(path, rows, ("squared_error_px2", "error_px"))
-
-
-def write_utility(
-    path: Path, accuracies: dict[str, list[float]], repaired: dict[str, list[float]]
-) -> None:
-    """Share of wrong matches by training set, one dot a seed, before and after the repair."""
+def utility(
+    accuracies: Mapping[str, Sequence[float]], repaired: Mapping[str, Sequence[float]]
+) -> Figure:
+    """Share of wrong matches by training set, one dot per seed, before and after the repair."""
     names = list(accuracies)
     figure = Figure(figsize=(8, 1.2 + 0.35 * len(names)), layout="constrained")
     axis = figure.subplots()
@@ -103,4 +99,4 @@ def write_utility(
     axis.set(xscale="log", xlabel="share of wrong matches on recordings never seen")
     axis.grid(alpha=0.3, which="both")
     axis.legend(fontsize=8)
-    canvas.save(figure, path)
+    return figure

@@ -1,8 +1,9 @@
 """What a decoded grid goes through before it is drawn: smoothing, then points out of order are
 dropped.
 
-The reference method's post-processing, batched over grids. The same code runs under NumPy (float64,
-equal to scikit-image to rounding) and, given JAX arrays, under `jax.numpy` inside `jit`.
+The post-processing of the reference notebook of [zilker], batched over grids. The same code runs
+under NumPy (float64, equal to scikit-image to rounding) and, given JAX arrays, under `jax.numpy`
+inside `jit`.
 
 A grid is (rows, columns, 2): x, y in pixels or in any unit of which 0 means "no point". Row 0 is
 the bottom row of the image, so along a row x grows with the column and along a column y falls as
@@ -37,7 +38,7 @@ def clean_up(
     Args:
       points: x, y.
       visible: which points the model says are seen; None where a model knows no visibility and
-        writes missing points as (0, 0), as the reference does.
+        writes missing points as (0, 0), as the notebook of [zilker] does.
       bilateral: whether to smooth.
 
     Returns:
@@ -49,8 +50,8 @@ def clean_up(
 
 
 def smooth(points: Float[Any, "grids rows columns 2"]) -> Float[Any, "grids rows columns 2"]:
-    """The reference's bilateral stage: filter each channel, shift it to minimum 0, restore its
-    maximum.
+    """The bilateral stage ([tomasi1998]) of the notebook of [zilker]: filter each channel, shift it
+    to minimum 0, restore its maximum.
 
     The filter is `skimage.restoration.denoise_bilateral(c, win_size=3, sigma_spatial=100,
     mode="edge")`, whose sigma_color defaults to the channel's standard deviation. Missing points,

@@ -1,44 +1,7 @@
-"""A finished grid as bytes: its points as LASTEN JSON, its moving image as an 8-bit grayscale
-PNG."""
-
-import dataclasses
+"""A finished grid in whole pixels, and as the JSON of a LASTEN frame."""
 
 import numpy as np
 from jaxtyping import Bool, Int, Num
-
-from lvae.grids import rendering
-from lvae.imaging.sheets import contact_sheet, png
-
-__all__ = ["Encoded", "contact_sheet", "encode", "frame_json", "png", "whole_pixels"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Encoded:
-    """One sample, ready to be written.
-
-    id: its number. pixels: whole pixels, (0, 0) where nothing is shown. shown: the points that are
-    written. text: the JSON. image: the PNG, or None in a data set without images.
-    """
-
-    id: int
-    pixels: Int[np.ndarray, "rows columns 2"]
-    shown: Bool[np.ndarray, "rows columns"]
-    text: str
-    image: bytes | None
-
-
-def encode(
-    number: int,
-    points: Num[np.ndarray, "rows columns 2"],
-    visible: Bool[np.ndarray, "rows columns"],
-    size: tuple[int, int],
-    images: bool,
-) -> Encoded:
-    """Rounds the points to whole pixels, drops those outside the frame, and draws what is left, so
-    that JSON and image say the same."""
-    pixels, shown = whole_pixels(points, visible, size)
-    image = png(rendering.render(pixels, shown, size)) if images else None
-    return Encoded(number, pixels, shown, frame_json(pixels, shown), image)
 
 
 def whole_pixels(

@@ -3,13 +3,13 @@ expects them.
 
 image = points + 255 G2 / max G2 + 255 G15 / max G15, stretched to 0..255, where `points` is 1 at
 each point's pixel and G_s its blur by `scipy.ndimage.gaussian_filter(points, s)` (reflect, truncate
-4).
+4; [virtanen2020]).
 
 Two ways to the same image. `render` makes 8-bit images on the host, for files. `render_images`
 makes a batch of float images from NumPy or JAX arrays, under `jit` too, for training loops that
 draw on the fly. Neither blurs a frame: a blur that reflects at the borders is diagonal in cosines,
 and a wide one leaves so few of them (66 of 768 for sigma 15) that sums over points and two thin
-products are the whole work; a narrow one touches only 17 x 17 pixels a point.
+products are the whole work; a narrow one touches only 17 x 17 pixels per point.
 """
 
 import functools
@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Num, UInt8
 
 SIGMAS = (2.0, 15.0)  # px, of the dots and of the glow around them
-LOWEST_PIXEL = 5  # nearer to the left or upper border nothing is drawn: the reference's "missing"
+LOWEST_PIXEL = 5  # nearer to the left or upper border nothing is drawn: "missing" in [zilker]
 _TRUNCATE = 4.0  # a blur ends after so many sigmas, as in SciPy
 _NEGLIGIBLE = 1e-4  # cosines that a blur damps below this are left out: 0.02 grey levels at most
 _PATCH_SIGMA = 4.0  # px; narrower blurs are added patch by patch

@@ -1,7 +1,8 @@
 """Classical denoisers with their parameters tuned: what a learned one has to beat.
 
-On the host: box, Gaussian and median are this room's own, total variation, non-local means and
-wavelets are scikit-image's. Every result is clipped to [0, 1], so that noise outside the range of
+On the host: box, Gaussian and median are those of `lvae.imaging.filters`; total variation
+([chambolle2004]), non-local means ([buades2005]) and wavelets ([chang2000]) are scikit-image's
+([walt2014]). Every result is clipped to [0, 1], so that noise outside the range of
 an image is held against none of them. `clip` does nothing else.
 """
 
@@ -13,9 +14,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from lvae.imaging import filters
+from lvae.imaging.levels import Images
 
 HostImages = Float[np.ndarray, "batch height width 1"]
 Parameters = dict[str, Any]
@@ -78,21 +80,21 @@ def _clip(images: np.ndarray) -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnames="size")
-def _box(images: Any, size: int) -> Any:
+def _box(images: Images, size: int) -> Images:
     return filters.box_filter(images, size)
 
 
-def _gaussian(images: np.ndarray, sigma: float) -> Any:
+def _gaussian(images: np.ndarray, sigma: float) -> Array:
     return _blur(images, jnp.full(images.shape[:1], sigma))
 
 
 @jax.jit
-def _blur(images: Any, sigma: Any) -> Any:
+def _blur(images: Images, sigma: Float[Array, " batch"]) -> Images:
     return filters.gaussian_blur(images, sigma, radius=BLUR_RADIUS)
 
 
 @functools.partial(jax.jit, static_argnames="size")
-def _median(images: Any, size: int) -> Any:
+def _median(images: Images, size: int) -> Images:
     return filters.median_filter(images, size)
 
 

@@ -1,16 +1,6 @@
-"""The edge of the room: 8-bit images outside, floats in [0, 1] inside."""
+"""Old names of `lvae.imaging.levels`."""
 
-import jax.numpy as jnp
-from jaxtyping import Array, Float, UInt8
+from lvae.imaging.levels import Images, to_levels
+from lvae.imaging.levels import from_levels as to_float
 
-Images = Float[Array, "batch height width channel"]
-
-
-def to_float(images: UInt8[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Levels 0 to 255 as 0.0 to 1.0."""
-    return images.astype(jnp.float32) / 255.0
-
-
-def to_levels(images: Float[Array, "*shape"]) -> UInt8[Array, "*shape"]:
-    """Floats as the nearest of 256 levels; what lies outside [0, 1] is clipped."""
-    return jnp.round(jnp.clip(images, 0.0, 1.0) * 255.0).astype(jnp.uint8)
+__all__ = ["Images", "to_float", "to_levels"]

@@ -1,9 +1,10 @@
 """Filters and convolutions of image batches.
 
 Images are (batch, height, width, channel), float; channels are filtered one by one. `same` keeps
-the size by mirroring the image about its outermost pixels (reflect-101, OpenCV's default), `valid`
-keeps the pixels whose window lies inside. Sums of shifted slices are the quickest form on CPUs,
-where XLA fuses them in one loop: 35 times as fast as a convolution with one channel.
+the size by mirroring the image about its outermost pixels (reflect-101, OpenCV's default
+[bradski2000]), `valid` keeps the pixels whose window lies inside. Sums of shifted slices are the
+quickest form on CPUs, where XLA fuses them in one loop: 35 times as fast as a convolution with one
+channel.
 """
 
 import functools
@@ -13,9 +14,12 @@ from collections.abc import Iterable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from einops import rearrange
 from jaxtyping import Array, Float
 
-from lvae.imaging.conversion import Images
+from lvae.imaging.levels import Images
+
+Filtered = Float[Array, "batch new_height new_width channel"]  # smaller where padding is "valid"
 
 BORDERS = {"reflect101": "reflect", "replicate": "edge", "zero": "constant"}  # -> jnp.pad's name
 _MOST_SLICES = 81  # taps; a larger kernel compiles sooner as a convolution
@@ -34,7 +38,7 @@ def correlate(
     kernel: Float[Array, "rows columns"],
     padding: str = "same",
     border: str = "reflect101",
-) -> Images:
+) -> Filtered:
     """Weighted sums of every neighbourhood: the kernel as written, not flipped (OpenCV's filter2D).
 
     Args:
@@ -60,18 +64,18 @@ def convolve(
     kernel: Float[Array, "rows columns"],
     padding: str = "same",
     border: str = "reflect101",
-) -> Images:
+) -> Filtered:
     """Convolution in the mathematical sense, the kernel flipped (SciPy's convolve2d)."""
     return correlate(images, kernel[::-1, ::-1], padding, border)
 
 
 def separable(
     images: Images,
-    rows: Float[Array, " rows"],
-    columns: Float[Array, " columns"],
+    rows: Float[Array, " kernel_rows"],
+    columns: Float[Array, " kernel_columns"],
     padding: str = "same",
     border: str = "reflect101",
-) -> Images:
+) -> Filtered:
     """`correlate` with the kernel rows[:, None] * columns[None, :], as two passes."""
     images = _padded(images, rows.shape[0], columns.shape[0], padding, border)
     height, width = images.shape[1] - rows.shape[0] + 1, images.shape[2] - columns.shape[0] + 1
@@ -160,7 +164,7 @@ def _median(values: Sequence[Array]) -> Array:
 
     Of any n // 2 + 2 of n values neither the least nor the largest can be the median: both are
     dropped and the next value is taken in, until one is left. Minima and maxima of whole arrays
-    only, which vectorise; a sort of 25 numbers a pixel does not.
+    only, which vectorise; a sort of 25 numbers per pixel does not.
     """
     waiting = list(values)
     kept = waiting[: len(values) // 2 + 2]
@@ -216,9 +220,8 @@ def _padded(images: Array, rows: int, columns: int, padding: str, border: str) -
 
 
 def _large_correlation(images: Array, kernel: Array) -> Array:
-    batch, height, width, channels = images.shape
-    single = jnp.moveaxis(images, 3, 1).reshape(batch * channels, 1, height, width)
+    single = rearrange(images, "b h w c -> (b c) 1 h w")
     result = jax.lax.conv_general_dilated(
         single, kernel[None, None], window_strides=(1, 1), padding="VALID", precision="highest"
     )
-    return jnp.moveaxis(result.reshape(batch, channels, *result.shape[2:]), 1, 3)
+    return rearrange(result, "(b c) 1 h w -> b h w c", b=images.shape[0])

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from lvae.imaging.conversion import Images, to_levels
+from lvae.imaging.levels import Images, to_levels
 
 LEVELS = 256
 
@@ -28,7 +28,7 @@ def cumulative_distribution(images: Images) -> Float[Array, "batch 256 channel"]
 
 
 def equalize(images: Images) -> Images:
-    """Histogram equalisation, as OpenCV's equalizeHist for every channel.
+    """Histogram equalisation, as OpenCV's equalizeHist ([bradski2000]) for every channel.
 
     A level becomes round(255 (cdf - cdf_min) / (1 - cdf_min)), cdf_min being that of the darkest
     level present. An image of one level stays as it is.

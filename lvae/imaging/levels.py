@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
+Images = Float[Array, "batch height width channel"]  # in [0, 1] unless said otherwise
 AnyArray = TypeVar("AnyArray", Array, np.ndarray)
 
 

@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from lvae.imaging.conversion import Images
 from lvae.imaging.filters import gaussian_blur
+from lvae.imaging.levels import Images
 
 Level = Float[Array, " batch"] | Float[Array, ""] | float
 
 KINDS = ("gaussian", "salt_and_pepper", "speckle", "poisson", "blur_uniform")
-BLUR_RADIUS = 10  # pixels: 4 sigma at the strongest blur of the reference figures, 2.5
+BLUR_RADIUS = 10  # pixels: 4 sigma at the strongest blur of denoise_conv:reference's figures, 2.5
 
 
 class Corruption(NamedTuple):

@@ -1,4 +1,4 @@
-"""How well codes and scores tell two kinds of examples apart, with intervals over cases."""
+"""How well codes and scores separate two kinds of examples, with intervals over cases."""
 
 from collections.abc import Callable
 
@@ -53,7 +53,8 @@ def probe_scores(
 def silhouette(
     codes: Float[np.ndarray, "n dimension"], labels: Labels, seed: int = 0, most: int = 3000
 ) -> float:
-    """Mean silhouette of the labels' two groups, on at most `most` examples drawn by `seed`.
+    """Mean silhouette ([rousseeuw1987]) of the labels' two groups, on at most `most` examples drawn
+    by `seed`.
 
     NaN where fewer than two groups are there.
     """
@@ -73,7 +74,8 @@ def bootstrap(
     seed: int = 0,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """Interval of a measure when cases, not examples, are drawn anew with replacement.
+    """Bootstrap interval ([efron1979]) of a measure: cases, not examples, are drawn with
+    replacement.
 
     Patches of a case are alike, so that an interval over patches would be too narrow.
 
@@ -105,7 +107,8 @@ def bootstrap(
 def embedding(
     codes: Float[np.ndarray, "n dimension"], seed: int = 0, perplexity: float = 30.0
 ) -> Float[np.ndarray, "n 2"]:
-    """A picture's coordinates of codes: themselves if there are two, their t-SNE if more.
+    """A picture's coordinates of codes: themselves if there are two, their t-SNE
+    ([maaten2008]) if more.
 
     Distances between far groups mean nothing in a t-SNE; only what is next to what does.
     """

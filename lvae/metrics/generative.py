@@ -1,10 +1,9 @@
 """How a set of samples covers a set of real examples, in a space of features.
 
-Precision and recall: Kynkaanniemi et al. (2019); density and coverage: Naeem et al. (2020). All
-four ask whether points fall into balls around other points; a ball reaches to the k-th nearest
-neighbour of its centre within its own set. Where examples come in groups (slices of a subject,
-frames of a recording), neighbours of the same group are almost copies: given group labels, they do
-not count.
+Precision and recall: [kynkaanniemi2019]; density and coverage: [naeem2020]. All four ask whether
+points fall into balls around other points; a ball reaches to the k-th nearest neighbour of its
+centre within its own set. Where examples come in groups (slices of a subject, frames of a
+recording), neighbours of the same group are almost copies: given group labels, they do not count.
 """
 
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from jaxtyping import Bool, Float
 _BLOCK = 1024  # rows of the distance matrix at a time
 
 Features = Float[np.ndarray, "n dimension"]
+Others = Float[np.ndarray, "m dimension"]
 
 
 class Coverage(NamedTuple):
@@ -29,8 +29,8 @@ class Coverage(NamedTuple):
 
 
 def compare(
-    real: Features,
-    samples: Features,
+    real: Float[np.ndarray, "..."],  # shapes are checked below
+    samples: Float[np.ndarray, "..."],
     k: int = 5,
     real_groups: np.ndarray | None = None,
     sample_groups: np.ndarray | None = None,
@@ -38,9 +38,9 @@ def compare(
     """Precision, recall, density and coverage of `samples` against `real`.
 
     Args:
-      real, samples: one row a point; the same features.
+      real, samples: one row per point; the same features.
       k: which neighbour sets the radius of a ball.
-      real_groups, sample_groups: a label a row, or None: every row is its own group.
+      real_groups, sample_groups: a label per row, or None: every row is its own group.
 
     Raises:
       ValueError: another number of features or labels, or too few points for k neighbours.
@@ -88,7 +88,7 @@ def radii(points: Features, k: int, groups: np.ndarray | None = None) -> Float[n
 
 def nearest(
     points: Features,
-    others: Features,
+    others: Others,
     groups: np.ndarray | None = None,
     other_groups: np.ndarray | None = None,
 ) -> Float[np.ndarray, " n"]:
@@ -103,7 +103,7 @@ def _same(first: np.ndarray, second: np.ndarray) -> Bool[np.ndarray, "n m"]:
     return first[:, None] == second[None]
 
 
-def _distances(first: Features, second: Features) -> Float[np.ndarray, "n m"]:
+def _distances(first: Features, second: Others) -> Float[np.ndarray, "n m"]:
     """Euclidean, by |a|^2 - 2ab + |b|^2 in double precision about the common mean."""
     centre = second.mean(0, keepdims=True)
     first, second = first - centre, second - centre

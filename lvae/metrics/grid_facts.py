@@ -16,13 +16,13 @@ def grid_facts(
       recording: int (N,), frames of one recording next to one another; None: no motion is measured.
 
     Returns:
-      visible_min, visible_mean, visible_max: points a frame. x_spacing, y_spacing: the percentiles
-      `PERCENTILES` of the step between visible neighbours, x along rows and y (up) along columns.
-      second_difference_{rows,columns}_{median,p95}: length of p[k-1] - 2 p[k] + p[k+1].
-      extent_{x,y}, centroid_{x,y}: [least, mean, greatest] over frames. missing_by_column (from the
-      left), missing_by_row (from the bottom): per cent. order_violations_{x,y}: neighbour pairs out
-      of order per 1000. motion_mean: mean distance that a point moves between consecutive frames
-      of a recording.
+      visible_min, visible_mean, visible_max: points per frame. x_spacing, y_spacing: the
+      percentiles `PERCENTILES` of the step between visible neighbours, x along rows and y (up)
+      along columns. second_difference_{rows,columns}_{median,p95}: length of p[k-1] - 2 p[k] +
+      p[k+1]. extent_{x,y}, centroid_{x,y}: [least, mean, greatest] over frames. missing_by_column
+      (from the left), missing_by_row (from the bottom): per cent. order_violations_{x,y}: neighbour
+      pairs out of order per 1000. motion_mean: mean distance that a point moves between consecutive
+      frames of a recording.
     """
     grid = np.where(visible[..., None], points, np.nan).astype(np.float64)
     counts = visible.sum((1, 2))

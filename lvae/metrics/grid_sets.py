@@ -82,7 +82,7 @@ def kernel_distance(
     samples: Float[np.ndarray, "samples numbers"],
     recording: Int[np.ndarray, " real"],
 ) -> float:
-    """Squared maximum mean discrepancy between real frames and samples (Gretton et al., 2012).
+    """Squared maximum mean discrepancy between real frames and samples ([gretton2012]).
 
     The kernel is exp(-(d / m)^2 / 2), m the median distance between frames of different recordings.
     Pairs of frames of one recording, which are near-copies, are left out: the recordings are the

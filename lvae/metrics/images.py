@@ -1,7 +1,7 @@
 """How near an image is to its reference: PSNR, SSIM and multi-scale SSIM, batched.
 
 Images are (batch, height, width, channel), float, in [0, data_range]; every function returns one
-number an image, the mean over its channels, is differentiable and compiles inside jit (shapes are
+number per image, the mean over its channels, is differentiable and compiles inside jit (shapes are
 checked at trace time). Losses are `1 - ssim(...)` or `1 - multiscale_ssim(...)`.
 
 The Gaussian window is applied as products of blocks of rows with a banded matrix. On a CPU that is
@@ -13,20 +13,23 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from lvae.imaging.pooling import mean_pool
+
 WINDOW_SIGMA = 1.5  # pixels
 WINDOW_RADIUS = 5  # int(3.5 * sigma + 0.5), scikit-image's truncation: 11 x 11
 WINDOW = 2 * WINDOW_RADIUS + 1
 BLOCK = 64  # rows of windows that share a matrix: larger ones multiply more zeros
 K1, K2 = 0.01, 0.03
-# Wang, Simoncelli and Bovik (2003), table 1: from the finest scale to the coarsest
+# [wang2003], table 1: from the finest scale to the coarsest
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _SMALLEST_BASE = 1e-6  # below it a power's gradient is not finite any more in practice
 
 Images = Float[Array, "batch height width channel"]
+Other = Float[Array, "..."]  # as large an image; `_check` says so in its own words
 PerImage = Float[Array, " batch"]
 
 
-def psnr(images: Images, references: Images, data_range: float = 1.0) -> PerImage:
+def psnr(images: Images, references: Other, data_range: float = 1.0) -> PerImage:
     """Peak signal-to-noise ratio in decibels, 10 log10(data_range^2 / MSE); infinite where equal.
 
     Raises:
@@ -37,11 +40,11 @@ def psnr(images: Images, references: Images, data_range: float = 1.0) -> PerImag
     return 10.0 * jnp.log10(data_range**2 / error)
 
 
-def ssim(images: Images, references: Images, data_range: float = 1.0) -> PerImage:
-    """Structural similarity, -1 to 1, as scikit-image computes it.
+def ssim(images: Images, references: Other, data_range: float = 1.0) -> PerImage:
+    """Structural similarity, -1 to 1, as scikit-image ([walt2014]) computes it.
 
-    With gaussian_weights=True, sigma=1.5 and use_sample_covariance=False, the setting of Wang et
-    al. (2004); the mean runs over the pixels whose 11 x 11 window lies inside the image.
+    With gaussian_weights=True, sigma=1.5 and use_sample_covariance=False, the setting of
+    [wang2004]; the mean runs over the pixels whose 11 x 11 window lies inside the image.
 
     Raises:
       ValueError: the shapes differ, or a side is shorter than 11 pixels.
@@ -54,11 +57,11 @@ def ssim(images: Images, references: Images, data_range: float = 1.0) -> PerImag
 
 def multiscale_ssim(
     images: Images,
-    references: Images,
+    references: Other,
     scales: int | None = None,
     data_range: float = 1.0,
 ) -> PerImage:
-    """Multi-scale structural similarity, 0 to 1 (Wang, Simoncelli and Bovik, 2003).
+    """Multi-scale structural similarity, 0 to 1 ([wang2003]).
 
     The product over scales of the mean contrast-structure term, and at the coarsest of the mean
     SSIM, each to the power of its weight. From scale to scale the images are averaged 2 x 2; an odd
@@ -119,7 +122,8 @@ def _check_window(images: Array, scales: int) -> None:
 
 
 def _similarities(images: Array, references: Array, data_range: float) -> tuple[Array, Array]:
-    """Luminance term and contrast-structure term of every whole window, eq. 6 and 12-13 of 2004."""
+    """Luminance term and contrast-structure term of every whole window, [wang2004], eq. 6 and
+    12-13."""
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     # Variances do not change under a shift, and E[x^2] - E[x]^2 loses the fewest float32 digits
     # where x is near zero.
@@ -136,7 +140,7 @@ def _similarities(images: Array, references: Array, data_range: float) -> tuple[
 
 
 def _windowed(images: Array) -> Array:
-    """Gaussian mean of every 11 x 11 window that lies inside: 10 pixels fewer a side."""
+    """Gaussian mean of every 11 x 11 window that lies inside: 10 rows and columns fewer."""
     return _windowed_rows(_windowed_rows(images).swapaxes(1, 2)).swapaxes(1, 2)
 
 
@@ -169,6 +173,4 @@ def _halved(images: Array) -> Array:
     """2 x 2 means."""
     height, width = images.shape[1:3]
     images = jnp.pad(images, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    batch, height, width, channels = images.shape
-    blocks = images.reshape(batch, height // 2, 2, width // 2, 2, channels)
-    return blocks.mean(axis=(2, 4))
+    return mean_pool(images, 2)

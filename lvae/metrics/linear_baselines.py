@@ -21,7 +21,7 @@ def fit_components(
     rounds: int = 20,
 ) -> Components:
     """Principal components, centred, of frames with missing points: what is missing is replaced by
-    its own reconstruction, round after round (Dear, 1959)."""
+    its own reconstruction, round after round ([dear1959])."""
     numbers = filled.reshape(len(filled), -1).astype(np.float64)
     seen = np.repeat(visible.reshape(len(visible), -1), 2, axis=1)
     guess = numbers.copy()

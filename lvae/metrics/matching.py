@@ -20,7 +20,8 @@ def nearest_rays(
 def distinct_rays(
     warped: Float[np.ndarray, "points 2"], rays: Float[np.ndarray, "rays 2"]
 ) -> Int[np.ndarray, " points"]:
-    """A ray of its own for every point, the sum of squared distances the least possible.
+    """A ray of its own for every point, the sum of squared distances the least possible
+    ([crouse2016]).
 
     Where no two points share their nearest ray, these are the nearest rays. Of more points than rays
     those that are left over get UNMATCHED.
@@ -69,7 +70,7 @@ def _of_frame(
     error = np.linalg.norm(points - rays[truth], axis=-1).mean() * scale
     right = nearest_rays(points, rays) == truth
     repaired = distinct_rays(points, rays) == truth
-    return error, right.mean(), repaired.mean(), float(repaired.all())
+    return float(error), float(right.mean()), float(repaired.mean()), float(repaired.all())
 
 
 def _squared_distances(points: np.ndarray, rays: np.ndarray) -> np.ndarray:

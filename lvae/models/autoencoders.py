@@ -1,4 +1,5 @@
-"""Regularised autoencoders on dense layers: sparse and contractive, concrete, variational.
+"""Regularised autoencoders on dense layers: sparse and contractive ([rifai2011]), concrete
+([balin2019]), variational ([kingma2014]).
 
 Images are (batch, height, width, 1) in [0, 1]; decoders give logits of the pixels, flat.
 """
@@ -11,9 +12,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from lvae.models.gaussian import reparameterised
+
 Images = Float[Array, "batch height width 1"]
 Flat = Float[Array, "batch pixels"]
-_DRAWS = 8  # of the concrete selection, a batch
+_DRAWS = 8  # of the concrete selection, per batch
 _SELECTOR_SCALE = 10.0
 _HE = nn.initializers.he_normal()
 
@@ -53,10 +56,10 @@ class CodeAutoencoder(nn.Module):
 
 
 class ConcreteAutoencoder(nn.Module):
-    """The code is `features` of the input's own pixels (Balin, Abid and Zou, 2019).
+    """The code is `features` of the input's own pixels ([balin2019]).
 
-    While training each is a mixture of pixels, drawn from a Gumbel-softmax that a falling
-    temperature sharpens to one pixel; afterwards it is the pixel of the largest weight.
+    While training each is a mixture of pixels, drawn from a Gumbel-softmax ([maddison2017]) that a
+    falling temperature sharpens to one pixel; afterwards it is the pixel of the largest weight.
 
     features: how many pixels. hidden: widths of the decoder. pixels: of an image.
     """
@@ -72,7 +75,7 @@ class ConcreteAutoencoder(nn.Module):
         self.decoder = [nn.Dense(width, kernel_init=_HE) for width in (*self.hidden, self.pixels)]
 
     def __call__(self, images: Images, key: Key[Array, ""], temperature: Array | float) -> Flat:
-        """Logits from drawn selections; up to eight serve a batch, noise being the dearest part."""
+        """Logits from drawn selections; up to eight per batch: noise takes most of the time."""
         batch = images.shape[0]
         draws = math.gcd(batch, _DRAWS)
         groups = images.reshape(draws, batch // draws, self.pixels)
@@ -84,10 +87,6 @@ class ConcreteAutoencoder(nn.Module):
     def chosen(self) -> Int[Array, " features"]:
         """The pixel that each feature settled on."""
         return jnp.argmax(self._preference(), axis=1)
-
-    def certainty(self) -> Float[Array, " features"]:
-        """The probability of each feature's pixel."""
-        return jnp.max(nn.softmax(self._preference(), axis=1), axis=1)
 
     def _preference(self) -> Float[Array, "features pixels"]:
         """Log weights: larger than the parameters, which one learning rate moves all alike."""
@@ -120,8 +119,7 @@ class VariationalAutoencoder(nn.Module):
     def __call__(self, images: Images, key: Key[Array, ""]) -> tuple[Flat, Array, Array]:
         """Logits from a drawn code, its mean and its log variance."""
         mean, log_variance = self.encode(images)
-        noise = jax.random.normal(key, mean.shape)
-        return self.decode(mean + jnp.exp(0.5 * log_variance) * noise), mean, log_variance
+        return self.decode(reparameterised(key, mean, log_variance)), mean, log_variance
 
     def encode(self, images: Images) -> tuple[Array, Array]:
         """Mean and log variance of the code, (batch, latents) each."""

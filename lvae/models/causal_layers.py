@@ -5,19 +5,21 @@ likelihoods (`__call__`), and one position at a time with what it needs of the p
 (`start`, `step`), for sampling. A cache holds zeros where nothing is drawn yet.
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from einops import rearrange
+from jaxtyping import Array, Float, Int
 
 from lvae.models.convolution import convolve
 
 Maps = Float[Array, "batch rows columns features"]
+Thinned = Float[Array, "maps thin_rows thin_columns features"]
 Rows = Float[Array, "batch features"]
-Position = tuple[Any, Any]  # row, column; may be traced
+Index = int | Int[Array, ""]
+Position = tuple[Index, Index]  # row, column; may be traced
+Cache = Array | tuple[Array, ...]  # what a layer needs of the past
 
 
 def causal_mask(size: int, kind: str) -> np.ndarray:
@@ -30,7 +32,7 @@ def causal_mask(size: int, kind: str) -> np.ndarray:
 
 
 class MaskedConv(nn.Module):
-    """A convolution that sees the past only (van den Oord et al., 2016).
+    """A convolution that sees the past only ([oord2016]).
 
     Its kernel is (size, size, channels, features), as in an unmasked layer; the rows below the
     centre are always masked and never multiplied. distance: between the codes that it reads (a
@@ -55,7 +57,7 @@ class MaskedConv(nn.Module):
         mask = jnp.asarray(causal_mask(self.size, self.kind))[:, :, None, None]
         return (self.kernel * mask)[: self.size // 2 + 1]
 
-    def __call__(self, x: Maps) -> Maps:
+    def __call__(self, x: Float[Array, "batch rows columns channels"]) -> Maps:
         reach = self.size // 2
         thinned = _thinned(x, self.distance)
         y = convolve(thinned, self._kernel(), padding=((reach, 0), (reach, reach)))
@@ -83,31 +85,27 @@ class MaskedConv(nn.Module):
         return flat + self.bias.reshape(1, -1)
 
 
-def _thinned(x: Maps, distance: int) -> Maps:
+def _thinned(x: Maps, distance: int) -> Maps | Thinned:
     """Every `distance`-th row and column as a map of its own, in the batch: neighbours there are
     `distance` apart."""
     if distance == 1:
         return x
-    batch, rows, columns, features = x.shape
+    rows, columns = x.shape[1:3]
     x = jnp.pad(x, ((0, 0), (0, -rows % distance), (0, -columns % distance), (0, 0)))
-    high, wide = -(-rows // distance), -(-columns // distance)
-    x = x.reshape(batch, high, distance, wide, distance, features).transpose(0, 2, 4, 1, 3, 5)
-    return x.reshape(batch * distance**2, high, wide, features)
+    return rearrange(x, "b (h p) (w q) f -> (b p q) h w f", p=distance, q=distance)
 
 
-def _unthinned(x: Maps, distance: int, shape: tuple[int, ...]) -> Maps:
+def _unthinned(x: Maps | Thinned, distance: int, shape: tuple[int, ...]) -> Array:
     """The inverse of `_thinned`, for maps of that shape (but for the number of features)."""
     if distance == 1:
         return x
-    batch, rows, columns, _ = shape
-    _, high, wide, features = x.shape
-    x = x.reshape(batch, distance, distance, high, wide, features).transpose(0, 3, 1, 4, 2, 5)
-    return x.reshape(batch, high * distance, wide * distance, features)[:, :rows, :columns]
+    x = rearrange(x, "(b p q) h w f -> b (h p) (w q) f", p=distance, q=distance)
+    return x[:, : shape[1], : shape[2]]
 
 
 class ReferenceBlock(nn.Module):
-    """1 x 1 to half the features, 3 x 3 'B', 1 x 1 back, added; then a 1 x 1 'B' layer; relu after
-    each."""
+    """The block of configs/pixelcnn_brain.py:reference: 1 x 1 to half the features, 3 x 3 'B', 1 x
+    1 back, added; then a 1 x 1 'B' layer; relu after each."""
 
     features: int
 
@@ -122,10 +120,12 @@ class ReferenceBlock(nn.Module):
         y = nn.relu(self.masked(nn.relu(self.down(x))))
         return nn.relu(self.after(x + nn.relu(self.up(y))))
 
-    def start(self, batch: int, grid: tuple[int, int]) -> Any:
+    def start(self, batch: int, grid: tuple[int, int]) -> tuple[Array, Array]:
         return self.masked.start(batch, grid), self.after.start(batch, grid)
 
-    def step(self, cache: Any, x: Rows, position: Position) -> tuple[Any, Rows]:
+    def step(
+        self, cache: tuple[Array, Array], x: Rows, position: Position
+    ) -> tuple[tuple[Array, Array], Rows]:
         before, after = cache
         before = self.masked.put(before, nn.relu(self.down(x)), position)
         y = nn.relu(self.masked.read(before, position))
@@ -134,8 +134,8 @@ class ReferenceBlock(nn.Module):
 
 
 class GatedBlock(nn.Module):
-    """Normalise, 1 x 1 to half, 3 x 3 'B' to twice that, tanh times sigmoid, 1 x 1 from zero,
-    added. distance: of the 3 x 3 layer."""
+    """Normalise, 1 x 1 to half, 3 x 3 'B' to twice that, tanh times sigmoid ([oord2016gated]), 1 x
+    1 from zero, added. distance: of the 3 x 3 layer."""
 
     features: int
     distance: int = 1
@@ -157,16 +157,16 @@ class GatedBlock(nn.Module):
         content, gate = jnp.split(y, 2, axis=-1)
         return self.up(jnp.tanh(content) * nn.sigmoid(gate))
 
-    def start(self, batch: int, grid: tuple[int, int]) -> Any:
+    def start(self, batch: int, grid: tuple[int, int]) -> Array:
         return self.masked.start(batch, grid)
 
-    def step(self, cache: Any, x: Rows, position: Position) -> tuple[Any, Rows]:
+    def step(self, cache: Array, x: Rows, position: Position) -> tuple[Array, Rows]:
         cache = self.masked.put(cache, self._in(x), position)
         return cache, x + self._out(self.masked.read(cache, position))
 
 
 class CausalAttention(nn.Module):
-    """Every position attends to itself and to all before it."""
+    """Every position attends to itself and to all before it ([chen2018])."""
 
     features: int
     heads: int
@@ -191,11 +191,13 @@ class CausalAttention(nn.Module):
         mixed = jnp.einsum("bhqk,bkhd->bqhd", weights, value)
         return x + self.out(mixed.reshape(batch, rows, columns, features))
 
-    def start(self, batch: int, grid: tuple[int, int]) -> Any:
+    def start(self, batch: int, grid: tuple[int, int]) -> tuple[Array, Array, Array]:
         shape = (batch, grid[0] * grid[1], self.heads, self.features // self.heads)
         return jnp.zeros(shape), jnp.zeros(shape), jnp.zeros((), jnp.int32)
 
-    def step(self, cache: Any, x: Rows, position: Position) -> tuple[Any, Rows]:
+    def step(
+        self, cache: tuple[Array, Array, Array], x: Rows, position: Position
+    ) -> tuple[tuple[Array, Array, Array], Rows]:
         del position  # positions come in raster order: the cache counts them
         keys, values, now = cache
         query, key, value = self._heads(x)

@@ -19,18 +19,19 @@ are k * k times the image, read and written from memory.
 """
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
+Saved = tuple[Array, Array]  # inputs and kernel, or their gradients
 Padding = str | int | Sequence[int | Sequence[int]]
 
 IMPLEMENTATIONS = ("auto", "native", "matmul")
@@ -54,9 +55,9 @@ class Conv(nn.Module):
     strides: int | Sequence[int] = 1
     padding: Padding = "SAME"
     use_bias: bool = True
-    mask: Any = None
-    dtype: Any = None
-    param_dtype: Any = jnp.float32
+    mask: Array | np.ndarray | None = None
+    dtype: DTypeLike | None = None
+    param_dtype: DTypeLike = jnp.float32
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
     bias_init: nn.initializers.Initializer = nn.initializers.zeros_init()
     implementation: str = "auto"
@@ -77,9 +78,9 @@ class ConvTranspose(nn.Module):
     strides: int | Sequence[int] = 1
     padding: Padding = "SAME"
     use_bias: bool = True
-    mask: Any = None
-    dtype: Any = None
-    param_dtype: Any = jnp.float32
+    mask: Array | np.ndarray | None = None
+    dtype: DTypeLike | None = None
+    param_dtype: DTypeLike = jnp.float32
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
     bias_init: nn.initializers.Initializer = nn.initializers.zeros_init()
     implementation: str = "auto"
@@ -113,7 +114,7 @@ class DoubledConv(nn.Module):
         return far + convolve(beside, kernel[:, :, channels:], implementation="native")
 
 
-def _layer(module: Any, function: Any, inputs: Array) -> Array:
+def _layer(module: Conv | ConvTranspose, function: Callable[..., Array], inputs: Array) -> Array:
     """Parameters, `function` and bias of one layer; any number of batch axes."""
     shape = (*_pair(module.kernel_size), inputs.shape[-1], module.features)
     kernel = module.param("kernel", module.kernel_init, shape, module.param_dtype)
@@ -275,11 +276,13 @@ def _convolve(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Array:
     return patches @ kernel.reshape(-1, features)
 
 
-def _convolve_forward(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Any:
+def _convolve_forward(
+    inputs: Array, kernel: Array, strides: Pair, pads: Pads
+) -> tuple[Array, Saved]:
     return _convolve(inputs, kernel, strides, pads), (inputs, kernel)
 
 
-def _convolve_backward(strides: Pair, pads: Pads, saved: Any, gradient: Array) -> Any:
+def _convolve_backward(strides: Pair, pads: Pads, saved: Saved, gradient: Array) -> Saved:
     """The inputs' gradient is the transposed convolution with the kernel turned by 180 degrees."""
     inputs, kernel = saved
     back = []
@@ -302,11 +305,15 @@ def _convolve_transposed(inputs: Array, kernel: Array, strides: Pair, pads: Pads
     return _added_up(inputs, kernel, strides, pads)
 
 
-def _convolve_transposed_forward(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Any:
+def _convolve_transposed_forward(
+    inputs: Array, kernel: Array, strides: Pair, pads: Pads
+) -> tuple[Array, Saved]:
     return _convolve_transposed(inputs, kernel, strides, pads), (inputs, kernel)
 
 
-def _convolve_transposed_backward(strides: Pair, pads: Pads, saved: Any, gradient: Array) -> Any:
+def _convolve_transposed_backward(
+    strides: Pair, pads: Pads, saved: Saved, gradient: Array
+) -> Saved:
     """The inputs' gradient is the strided convolution; the kernel's swaps the two images."""
     inputs, kernel = saved
     back = []

@@ -1,5 +1,6 @@
-"""Networks that clean images: the reference's two, and one of this house that restores best.
+"""Networks that clean images ([vincent2008]): the two references, and one that restores best.
 
+The references are those of configs/denoise_conv.py:reference and configs/denoise_mlp.py:reference.
 All take noisy images (batch, height, width, 1), any real values, and give logits of the same shape:
 the sigmoid of a logit is the clean pixel in [0, 1].
 """
@@ -8,16 +9,17 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
+from einops import rearrange
 from jaxtyping import Array, Float
 
-from lvae.models.convolution import Conv
+from lvae.models.convolution import Conv, doubled
 
 Images = Float[Array, "batch height width 1"]
-_HE = nn.initializers.he_normal()
+_HE = nn.initializers.he_normal()  # [he2015]
 
 
 class PyramidDenoiser(nn.Module):
-    """The reference's small convolutional network, 28 x 28 only: 4,385 parameters.
+    """The network of configs/denoise_conv.py:reference, 28 x 28 only: 4,385 parameters.
 
     Three convolutions and poolings to 4 x 4 x 8 = 128 numbers, four convolutions and three
     doublings back. The third convolution of the way back has no padding: 16 x 16 becomes 14 x 14,
@@ -32,7 +34,7 @@ class PyramidDenoiser(nn.Module):
             features = nn.max_pool(features, (2, 2), (2, 2), padding="SAME")
         for width, padding in ((8, "SAME"), (8, "SAME"), (16, "VALID")):
             features = nn.relu(Conv(width, 3, padding=padding)(features))
-            features = jnp.repeat(jnp.repeat(features, 2, axis=1), 2, axis=2)
+            features = doubled(features)
         return Conv(1, 3)(features)
 
 
@@ -40,9 +42,9 @@ class HourglassDenoiser(nn.Module):
     """Convolutions see the detail, dense layers the whole image, convolutions put both together.
 
     The image enters as half as many rows and columns of four times the channels (pixel unshuffle,
-    as in FFDNet) and leaves the same way: sums at full resolution, the dearest on a CPU, are saved.
-    Dense layers see everything at once, which heavy noise needs: what is left of a stroke is told
-    from its place in the digit. They cost a tenth of convolutions that reach as far.
+    [zhang2018]) and leaves the same way: sums at full resolution, the slowest on a CPU, are saved.
+    Dense layers see everything at once, which heavy noise needs: what is left of a stroke is known
+    by its place in the digit. They cost a tenth of convolutions that reach as far.
 
     channels: of the convolutions. hidden: widths of the dense layers; layers of equal width after
     the first are residual.
@@ -91,7 +93,8 @@ class _ResidualBlock(nn.Module):
 class MlpDenoiser(nn.Module):
     """Dense layers with relu from all pixels to all pixels.
 
-    widths: of the hidden layers; the reference's are 256, 128, 128, 64, 128, 128, 256.
+    widths: of the hidden layers; those of configs/denoise_mlp.py:reference are 256, 128, 128, 64,
+    128, 128, 256.
     """
 
     widths: Sequence[int]
@@ -108,7 +111,7 @@ class MlpDenoiser(nn.Module):
 def _evidence(images: Array) -> Array:
     """The image, what each pixel proves about the clean one, and the darkest value.
 
-    On a black ground the darkest pixel tells the half-range r of uniform noise, -r. The clean pixel
+    On a black ground the darkest pixel gives the half-range r of uniform noise, -r. The clean pixel
     is then at least the noisy one less r and at most the noisy one plus r: two bounds that say
     little in most pixels and much in some. Channels: image, lower bound (above 0), 1 less the upper
     bound (above 0), darkest value.
@@ -121,14 +124,9 @@ def _evidence(images: Array) -> Array:
 
 def _unshuffled(images: Array) -> Array:
     """(batch, 2 h, 2 w, c) -> (batch, h, w, 4 c): each 2 x 2 block side by side as channels."""
-    batch, height, width, channels = images.shape
-    blocks = images.reshape(batch, height // 2, 2, width // 2, 2, channels)
-    return blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // 2, width // 2, 4 * channels)
+    return rearrange(images, "b (h p) (w q) c -> b h w (p q c)", p=2, q=2)
 
 
 def _shuffled(features: Array) -> Array:
     """The inverse of `_unshuffled`."""
-    batch, height, width, channels = features.shape
-    blocks = features.reshape(batch, height, width, 2, 2, channels // 4)
-    blocks = blocks.transpose(0, 1, 3, 2, 4, 5)
-    return blocks.reshape(batch, 2 * height, 2 * width, channels // 4)
+    return rearrange(features, "b h w (p q c) -> b (h p) (w q) c", p=2, q=2)

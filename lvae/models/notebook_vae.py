@@ -1,6 +1,7 @@
-"""The published reference's encoder and decoder, layer by layer; 115,362 parameters at 18 x 18.
+"""Encoder and decoder of the reference notebook of [zilker], layer by layer.
 
-The reference is a Keras notebook; Keras' defaults are kept: Glorot-uniform kernels, zero biases.
+115,362 parameters at 18 x 18. The notebook uses Keras, whose defaults are kept: Glorot-uniform
+kernels ([glorot2010]), zero biases.
 """
 
 import flax.linen as nn
@@ -49,7 +50,8 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Codes -> logits of the ringed grids; their sigmoid is what the reference calls its output."""
+    """Codes -> logits of the ringed grids; their sigmoid is what the notebook of [zilker] calls its
+    output."""
 
     rows: int = 18
     columns: int = 18

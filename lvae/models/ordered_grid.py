@@ -1,16 +1,18 @@
-"""The VAE of `configs/default.py`: a grid is a pose and a shape, and what it decodes is in order.
+"""The VAE ([kingma2014]) of `configs/default.py`: a grid is a pose and a shape, and what it decodes
+is in order.
 
 The pose is the affine map of the regular grid that fits the visible points best. It is found in
 closed form, so that the networks see the same shape wherever and however large the grid lies in the
 frame, and is six latent dimensions of its own. What is left, the shape, is coded by a network.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float, Key
 
 POSE = 6  # latent dimensions of an affine map
 
@@ -114,6 +116,6 @@ class ShapeDecoder(nn.Module):
         return shape.reshape(*grid, 2), logits.reshape(grid)
 
 
-def _small(key: Any, shape: Any, dtype: Any = jnp.float32) -> Array:
+def _small(key: Key[Array, ""], shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
     """A tenth of the usual spread, so that the linear path leads at first."""
     return 0.1 * nn.initializers.lecun_normal()(key, shape, dtype)

@@ -1,4 +1,5 @@
-"""Variational autoencoders of small patches, dense as in the reference or convolutional."""
+"""Variational autoencoders of small patches ([kingma2014]): dense as in the reference
+(configs/patches.py:isles_reference), or convolutional."""
 
 from typing import NamedTuple
 
@@ -79,7 +80,7 @@ class PatchVAE(nn.Module):
 
 
 class MixturePrior(nn.Module):
-    """A Gaussian mixture over codes, diagonal, learned along with the network."""
+    """A Gaussian mixture over codes, diagonal, learned along with the network ([jiang2017])."""
 
     components: int
     latents: int

@@ -1,11 +1,14 @@
-"""Autoregressive priors over maps of codes: the reference PixelCNN, and a gated one with attention.
+"""Autoregressive priors over maps of codes: a PixelCNN ([oord2016]) as in the reference
+(configs/pixelcnn_brain.py:reference), and a gated one ([oord2016gated]) with attention
+([chen2018]).
+
+As in [razavi2019] the prior is trained after the VQ-VAE, on its codes.
 
 Codes are read in raster order. Like its layers (`lvae.models.causal_layers`), the network runs over
 whole maps or one position at a time; `lvae.models.raster_sampling` draws from it.
 """
 
 import re
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -13,9 +16,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lvae.models.causal_layers import (
+    Cache,
     CausalAttention,
     GatedBlock,
-    Maps,
     MaskedConv,
     Position,
     ReferenceBlock,
@@ -25,6 +28,10 @@ from lvae.models.causal_layers import (
 BLOCK = r"(R|G|A)((?<=G)[1-9][0-9]*)?"  # of a config's `blocks`
 BLOCKS = rf"({BLOCK})*"
 
+Vectors = Float[Array, "batch rows columns embedding"]  # that stand for codes
+Caches = tuple[Array, list[Cache]]  # of the first layer and of those after it
+Logits = Float[Array, "batch rows columns k"]
+
 
 class PixelCNN(nn.Module):
     """Logits of every code given those before it: codes (B, rows, columns) -> (B, rows, columns,
@@ -32,13 +39,13 @@ class PixelCNN(nn.Module):
 
     size: K. grid: rows and columns. features: width of the network. embedding: length of the
     vectors that stand for codes; 0: one-hot. kernel: of the first layer, masked 'A'. blocks: one
-    letter a block: R reference, G gated, A attention; a number behind G is the distance of the codes
-    that the block reads: "GG4" sees one and then four codes further. heads: of attention. tied: logits are products
-    with the vectors that stand for the codes: started at `code_features`, likely codes are then a
-    normal distribution in the space of the codes, and what is learned of one holds for those like
-    it; else every code has weights of its own. places: adds a learned
-    vector a position to the features and a learned table of logits to the output: where in the head
-    a code lies tells what it may be. Filled with `place_logits`, the table is where learning
+    letter per block: R reference, G gated, A attention; a number behind G is the distance of the
+    codes that the block reads: "GG4" sees one and then four codes further. heads: of attention.
+    tied: logits are products with the vectors that stand for the codes: started at `code_features`,
+    likely codes are then a normal distribution in the space of the codes, and what is learned of
+    one holds for those like it; else every code has weights of its own. places: adds a learned
+    vector per position to the features and a learned table of logits to the output: where in the
+    head a code lies says what it may be. Filled with `place_logits`, the table is where learning
     starts; the network itself starts at zero. dropout: of the features before the blocks, while
     training.
     """
@@ -82,13 +89,13 @@ class PixelCNN(nn.Module):
         return CausalAttention(self.features, self.heads)
 
     def vectors(self, codes: Int[Array, "..."]) -> Array:
-        """What stands for a code at the network's door."""
+        """What stands for a code in the network's input."""
         return self.embed(codes) if self.embedding else jax.nn.one_hot(codes, self.size)
 
-    def __call__(self, codes: Int[Array, "batch rows columns"], training: bool = False) -> Maps:
+    def __call__(self, codes: Int[Array, "batch rows columns"], training: bool = False) -> Logits:
         return self.logits(self.vectors(codes), training)
 
-    def logits(self, vectors: Maps, training: bool = False) -> Maps:
+    def logits(self, vectors: Vectors, training: bool = False) -> Logits:
         """Logits from the vectors that stand for codes: with these in hand causality has a
         gradient."""
         x = self.first(vectors)
@@ -103,12 +110,12 @@ class PixelCNN(nn.Module):
         x = self.last(nn.silu(self.normalise(x)) if self.places else x)
         return (self.embed.attend(x) if self.tied else x) + table
 
-    def start(self, batch: int) -> Any:
+    def start(self, batch: int) -> Caches:
         """Caches of an empty map."""
         caches = [layer.start(batch, self.grid) for layer in self.layers]
         return self.first.start(batch, self.grid), caches
 
-    def step(self, caches: Any, position: Position) -> tuple[Any, Rows]:
+    def step(self, caches: Caches, position: Position) -> tuple[Caches, Rows]:
         """Logits at the next position in raster order, from all codes that were `put` before it."""
         seen, rest = caches
         x = self.first.read(seen, position)
@@ -127,8 +134,8 @@ class PixelCNN(nn.Module):
         here = jax.lax.dynamic_slice(self.table, place, (1, 1, 1, self.size))[:, 0, 0]
         return (seen, after), self._logits(x, here)
 
-    def put(self, caches: Any, codes: Int[Array, " batch"], position: Position) -> Any:
-        """Tells the caches which codes were drawn at a position."""
+    def put(self, caches: Caches, codes: Int[Array, " batch"], position: Position) -> Caches:
+        """Caches that know which codes were drawn at a position."""
         seen, rest = caches
         return self.first.put(seen, self.vectors(codes), position), rest
 
@@ -164,7 +171,7 @@ def code_features(vectors: Float[Array, "k dimension"], length: int) -> Float[Ar
 
 
 def log_likelihood(
-    logits: Maps, codes: Int[Array, "batch rows columns"]
+    logits: Logits, codes: Int[Array, "batch rows columns"]
 ) -> Float[Array, "batch rows columns"]:
     """ln p of every code given those before it; a map's own is the sum."""
     logs = jax.nn.log_softmax(logits)

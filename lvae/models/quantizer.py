@@ -5,7 +5,7 @@ Vectors are (N, D), a codebook is (K, D), codes are int32 (N,). The EMA codebook
 """
 
 import math
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +16,8 @@ Codes = Int[Array, " n"]
 
 
 class Codebook(TypedDict):
-    """codes: (K, D). counts: (K,), averaged uses a step. sums: (K, D), averaged sums of the vectors
-    that chose a code; a code is its sum over its count."""
+    """codes: (K, D). counts: (K,), averaged uses per step. sums: (K, D), averaged sums of the
+    vectors that chose a code; a code is its sum over its count."""
 
     codes: Array
     counts: Array
@@ -40,27 +40,27 @@ def nearest(vectors: Vectors, codes: Float[Array, "k dimension"]) -> Codes:
 
 
 def straight_through(vectors: Array, quantised: Array) -> Array:
-    """The value of `quantised` with the gradient of `vectors` (van den Oord et al., 2017, 3.2)."""
+    """The value of `quantised` with the gradient of `vectors` ([oord2017], section 3.2)."""
     return vectors + jax.lax.stop_gradient(quantised - vectors)
 
 
 def codebook_from(codes: Float[Array, "k dimension"], count: float) -> Codebook:
-    """An EMA codebook that stands at `codes`, each with the weight of `count` uses a step."""
+    """An EMA codebook that stands at `codes`, each with the weight of `count` uses per step."""
     return Codebook(codes=codes, counts=jnp.full(codes.shape[0], count), sums=codes * count)
 
 
 def kmeans(
     vectors: Vectors, size: int, key: Key[Array, ""], iterations: int
 ) -> Float[Array, "k dimension"]:
-    """Centres of `size` clusters: k-means++ (Arthur and Vassilvitskii, 2007), then Lloyd's
-    iterations.
+    """Centres of `size` clusters: k-means++ ([arthur2007]), then Lloyd's iterations
+    ([lloyd1982]).
 
     A cluster that loses all its vectors takes a vector far from every centre. With fewer vectors
     than clusters some centres coincide.
     """
     count = vectors.shape[0]
 
-    def choose(index: Any, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+    def choose(index: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         """One more start, drawn with the squared distance to the nearest one so far."""
         distances, chosen = carry
         noise = jax.random.gumbel(jax.random.fold_in(key, index), (count,))
@@ -71,7 +71,7 @@ def kmeans(
     start = (jnp.full(count, 1e6), jnp.zeros(size, jnp.int32))
     chosen = jax.lax.fori_loop(0, size, choose, start)[1]
 
-    def iterate(_: int, centres: Array) -> Array:
+    def iterate(_: Array, centres: Array) -> Array:
         codes = nearest(vectors, centres)
         uses, sums = _totals(vectors, codes, size)
         means = sums / jnp.maximum(uses, 1)[:, None]
@@ -85,7 +85,7 @@ def kmeans(
 
 
 def ema_update(book: Codebook, vectors: Vectors, codes: Codes, decay: float) -> Codebook:
-    """One step of the exponential averages (van den Oord et al., 2017, appendix A.1).
+    """One step of the exponential averages ([oord2017], appendix A.1; [razavi2019]).
 
     A code that nothing chose keeps its place: its sum and count shrink alike.
     """
@@ -133,7 +133,7 @@ def fsq_size(levels: tuple[int, ...]) -> int:
 
 
 def fsq_quantise(vectors: Vectors, levels: tuple[int, ...]) -> Vectors:
-    """Every coordinate to one of its levels, in [-1, 1] (Mentzer et al., 2024); straight-through.
+    """Every coordinate to one of its levels, in [-1, 1] ([mentzer2024]); straight-through.
 
     Coordinates are bounded by a tanh whose range ends just beyond the outer levels; even counts are
     shifted by half a step, so that the levels are whole numbers.

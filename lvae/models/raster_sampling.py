@@ -1,22 +1,22 @@
-"""Codes drawn from a `PixelCNN` in raster order: in one scan with caches, and naively."""
+"""Codes drawn from a `PixelCNN` in raster order, in one scan with caches."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-from lvae.models.causal_layers import Rows
-from lvae.models.pixelcnn import PixelCNN
+from lvae.models.causal_layers import Index, Rows
+from lvae.models.pixelcnn import Caches, PixelCNN
 
 
 def sample_cached(
     model: PixelCNN,
-    params: Any,
-    keys: Array,
+    params: PyTree[Array],
+    keys: Key[Array, " batch"],
     codes: Int[Array, "batch rows columns"],
-    redraw: Array,
-    temperature: float = 1.0,
+    redraw: Bool[Array, "batch rows columns"],
+    temperature: float | Float[Array, ""] = 1.0,
     top_k: int = 0,
     min_p: float = 0.0,
 ) -> Int[Array, "batch rows columns"]:
@@ -24,61 +24,37 @@ def sample_cached(
 
     Args:
       model, params: the prior.
-      keys: (B,), one a sample.
+      keys: one per sample.
       codes: kept where `redraw` is false.
-      redraw: bool (B, rows, columns); all true: new maps.
+      redraw: all true: new maps.
       temperature, top_k, min_p: see `draw`.
     """
     batch, rows, columns = codes.shape
     variables = {"params": params}
 
-    def one(caches: Any, position: Any) -> tuple[Any, Array]:
+    def one(caches: Caches, position: tuple[Array, Array, Array]) -> tuple[Caches, Array]:
         index, known, free = position
         place = (index // columns, index % columns)
         stepped: Any = model.apply(variables, caches, place, method="step")
         caches, logits = stepped
         drawn = draw(logits, _noise(keys, index, model.size), temperature, top_k, min_p)
         chosen = jnp.where(free, drawn, known)
-        return model.apply(variables, caches, chosen, place, method="put"), chosen
+        kept: Any = model.apply(variables, caches, chosen, place, method="put")
+        return kept, chosen
 
-    caches = model.apply(variables, batch, method="start")
+    caches: Any = model.apply(variables, batch, method="start")
     flat, free = codes.reshape(batch, -1).T, redraw.reshape(batch, -1).T
     _, drawn = jax.lax.scan(one, caches, (jnp.arange(rows * columns), flat, free))
     return drawn.T.reshape(codes.shape)
 
 
-def sample_naive(
-    model: PixelCNN,
-    params: Any,
-    keys: Array,
-    codes: Int[Array, "batch rows columns"],
-    redraw: Array,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    min_p: float = 0.0,
-) -> Int[Array, "batch rows columns"]:
-    """The same codes by running the whole network once a position: the definition, and slow."""
-    columns = codes.shape[2]
-
-    def one(index: Any, codes: Array) -> Array:
-        row, column = index // columns, index % columns
-        everywhere: Any = model.apply({"params": params}, codes)
-        logits = everywhere[:, row, column]
-        drawn = draw(logits, _noise(keys, index, model.size), temperature, top_k, min_p)
-        return codes.at[:, row, column].set(
-            jnp.where(redraw[:, row, column], drawn, codes[:, row, column])
-        )
-
-    return jax.lax.fori_loop(0, codes.shape[1] * columns, one, codes)
-
-
 def draw(
-    logits: Rows, noise: Rows, temperature: float, top_k: int, min_p: float
+    logits: Rows, noise: Rows, temperature: float | Float[Array, ""], top_k: int, min_p: float
 ) -> Int[Array, " batch"]:
-    """One code a row, by the Gumbel trick.
+    """One code per row, by the Gumbel trick.
 
     Of the `top_k` likeliest codes only (0: of all), and of those that are at least `min_p` times as
-    likely as the likeliest (arXiv:2407.01082; 0: of all): where the prior is sure this drops what it
+    likely as the likeliest ([nguyen2025]; 0: of all): where the prior is sure this drops what it
     all but rules out, where it is not sure nearly nothing.
     """
     if top_k:
@@ -90,7 +66,7 @@ def draw(
     return jnp.argmax(logits + temperature * noise, axis=-1).astype(jnp.int32)
 
 
-def _noise(keys: Array, index: Any, size: int) -> Rows:
+def _noise(keys: Key[Array, " batch"], index: Index, size: int) -> Rows:
     """Gumbel noise of one position: of each sample's own key."""
     folded = jax.vmap(jax.random.fold_in, (0, None))(keys, index)
     return jax.vmap(lambda key: jax.random.gumbel(key, (size,)))(folded)

@@ -1,14 +1,15 @@
-"""Encoder and decoder of the VQ-VAE: the reference's, layer for layer, and a residual one.
+"""Encoder and decoder of the VQ-VAE ([oord2017]): the reference's
+(configs/vqvae_brain.py:reference), layer for layer, and a residual one.
 
 The quantiser sits between them and is no layer: see `lvae.models.quantizer`.
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from einops import rearrange
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Key
 
 from lvae.models.convolution import Conv, ConvTranspose
 
@@ -49,7 +50,7 @@ class ThinConvTranspose(nn.Module):
     """`ConvTranspose(1, (3, 3))`, same parameters, same values, for one output channel.
 
     All nine taps of a pixel are one product with the inputs; the products are then shifted and
-    added. Patches of the inputs, 288 numbers a pixel, are never made: five times as fast on CPU.
+    added. Patches of the inputs, 288 numbers per pixel, are never made: five times as fast on CPU.
     """
 
     @nn.compact
@@ -87,9 +88,9 @@ class ResidualEncoder(nn.Module):
     """One code for 4 x 4 pixels: (B, H, W, 1) -> (B, H/4, W/4, D).
 
     The first features start as the cosine transform of the block, to which the network adds what
-    the neighbours tell: at the start nearest codes are those of the plainest vector quantiser of
+    the neighbours imply: at the start nearest codes are those of the plainest vector quantiser of
     pixels, and it can only get better. The last `places` features are a learned vector of the
-    place, faded out where the block has content: an empty block tells where it is, which the prior
+    place, faded out where the block has content: an empty block says where it is, which the prior
     can use, instead of being one code that is two thirds of every map.
     """
 
@@ -120,7 +121,7 @@ class ResidualDecoder(nn.Module):
     """The mirror image: (B, H/4, W/4, D) -> (B, H, W, 1), not below 0.
 
     Starts as the inverse cosine transform of each code alone; the network adds what codes around it
-    tell, across the edges of blocks.
+    imply, across the edges of blocks.
     """
 
     places: int
@@ -140,7 +141,7 @@ class ResidualDecoder(nn.Module):
         return nn.relu(channels_to_blocks(plain + x, 4))
 
 
-def _cosines(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+def _cosines(key: Key[Array, ""], shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
     """(16, D): the D smoothest waves of the orthonormal cosine transform of 4 x 4 blocks."""
     del key
     frequency, place = np.mgrid[:4, :4]
@@ -154,7 +155,9 @@ def _cosines(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Ar
     return jnp.asarray(matrix, dtype)
 
 
-def _inverse_cosines(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+def _inverse_cosines(
+    key: Key[Array, ""], shape: tuple[int, ...], dtype: DTypeLike = jnp.float32
+) -> Array:
     """(D, 16): the transposed `_cosines`, which is its inverse where D is 16."""
     return _cosines(key, shape[::-1], dtype).T
 
@@ -178,17 +181,15 @@ class VQVAE(nn.Module):
         return self.decode(self.encode(images))
 
 
-def blocks_to_channels(x: Features, edge: int) -> Features:
-    """(B, H, W, C) -> (B, H/edge, W/edge, edge * edge * C)."""
-    batch, height, width, channels = x.shape
-    x = x.reshape(batch, height // edge, edge, width // edge, edge, channels)
-    x = x.transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(batch, height // edge, width // edge, edge * edge * channels)
+def blocks_to_channels(
+    x: Float[Array, "batch height width channels"], edge: int
+) -> Float[Array, "batch height//{edge} width//{edge} channels*{edge}**2"]:
+    """Blocks of edge x edge pixels as the features of one place."""
+    return rearrange(x, "b (h p) (w q) c -> b h w (p q c)", p=edge, q=edge)
 
 
-def channels_to_blocks(x: Features, edge: int) -> Features:
+def channels_to_blocks(
+    x: Float[Array, "batch rows columns features"], edge: int
+) -> Float[Array, "batch rows*{edge} columns*{edge} features//{edge}**2"]:
     """The inverse of `blocks_to_channels`."""
-    batch, rows, columns, features = x.shape
-    channels = features // (edge * edge)
-    x = x.reshape(batch, rows, columns, edge, edge, channels).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(batch, rows * edge, columns * edge, channels)
+    return rearrange(x, "b h w (p q c) -> b (h p) (w q) c", p=edge, q=edge)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-from lvae.errors import UserError
+from lvae.data.problems import Problems, collecting
 
 SPLITS = ("train", "validation", "test")
 
@@ -24,28 +24,31 @@ def split_subjects(
     return {names[index]: SPLITS[part] for index, part in zip(order, which)}
 
 
-def check_subjects(splits: dict[str, Split]) -> None:
+def check_subjects(splits: dict[str, Split], problems: Problems | None = None) -> None:
     """Every subject is in one split only.
 
     Raises:
-      UserError: names the subject and the two splits.
+      UserError: names the subjects and their two splits.
     """
     home: dict[str, str] = {}
-    for name, split in splits.items():
-        for subject in np.unique(split["subject"]):
-            if home.setdefault(str(subject), name) != name:
-                raise UserError(
-                    f"subject {subject} is in both {home[str(subject)]} and {name}: measures on "
-                    "held-out slices would mean nothing; move all its slices to one split"
-                )
+    with collecting(problems) as found:
+        for name, split in splits.items():
+            for subject in map(str, np.unique(split["subject"])):
+                if home.setdefault(subject, name) != name:
+                    found.add(
+                        "",
+                        f"subject {subject} is in both {home[subject]} and {name}: measures on "
+                        "held-out slices would mean nothing",
+                        "move all its slices to one split",
+                    )
 
 
-def slices_of(subject: str, images: UInt8[np.ndarray, "slices size size"]) -> Split:
-    """The slices of one subject, counted from 0."""
+def slices_of(subject: str, images: UInt8[np.ndarray, "slices size size"], first: int = 0) -> Split:
+    """The slices of one scan of a subject, counted from `first`."""
     return {
         "image": images,
         "subject": np.array([subject] * len(images)),
-        "slice": np.arange(len(images), dtype=np.int32),
+        "slice": np.arange(first, first + len(images), dtype=np.int32),
     }
 
 

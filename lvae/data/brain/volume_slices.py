@@ -1,6 +1,7 @@
-"""Brain slices cut from a folder of volumes (NIfTI or Analyze)."""
+"""Brain slices cut from a folder of volumes."""
 
-import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,54 +12,105 @@ from lvae.data import volumes
 from lvae.data.brain.png_slices import FOLDERS
 from lvae.data.brain.settings import WINDOW_PERCENTILE, BrainConfig
 from lvae.data.brain.splits import SPLITS, Split, joined, slices_of, split_subjects
+from lvae.data.brain.subjects import FEWEST, RULE, contrast_of, is_mask, merged, subjects_of
+from lvae.data.gray import is_image
+from lvae.data.heads import unshifted, warning_of
+from lvae.data.problems import Problems, collecting, refused
+from lvae.data.trees import files_under, split_folders
 from lvae.errors import UserError
 
-SUBJECT_NAMES = (re.compile(r"(sub-[A-Za-z0-9]+)"), re.compile(r"(OAS\d_\d{4})"))
+BIDS_OTHERS = ("func", "dwi", "perf", "fmap")  # kinds of scan that are no anatomy
 
 
-def read_volume_splits(folder: Path, config: BrainConfig) -> dict[str, Split]:
-    """Every volume under `folder` (and its sub-folders), sliced, split by subject.
+def read_volume_splits(
+    folder: Path, config: BrainConfig, problems: Problems | None = None
+) -> dict[str, Split]:
+    """Every scan under `folder` (and its sub-folders), sliced, split by subject.
 
-    A subject is `sub-NAME` (BIDS) or `OAS1_0001` where the path has one, otherwise the file's name.
+    Who a scan is of: see `lvae.data.brain.subjects`. Folders named `train`, `val` (or `validation`)
+    and `test` are the splits, if all three are there. Masks are no scans.
 
     Raises:
-      UserError: fewer than three subjects, or a volume that cannot be read or is empty.
+      UserError: fewer than three subjects, or volumes that cannot be read or are empty.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and volumes.is_volume(path))
-    subjects = [subject_of(path.relative_to(folder)) for path in paths]
-    if len(set(subjects)) < len(SPLITS):
-        raise UserError(
-            f"{folder}: volumes of {len(set(subjects))} subjects ({len(paths)} files); expected "
-            f"at least three, or the folders {', '.join(FOLDERS.values())}"
+    with collecting(problems) as found:
+        paths = find_scans(folder, found)
+        if not paths:
+            raise _nothing(folder)
+        relative = [path.relative_to(folder) for path in paths]
+        subjects = subjects_of(relative)
+        count = len(set(subjects))
+        if count < FEWEST:
+            raise refused(
+                folder,
+                f"volumes of {count} subjects ({len(paths)} files; {relative[0]} is of "
+                f"{subjects[0]})",
+                f"expected at least {FEWEST} ({RULE}), or the folders {', '.join(FOLDERS.values())}",
+            )
+        _warn_of_groups(folder, relative, subjects, found)
+        homes = _homes(folder, paths, subjects, config, found)
+        parts: dict[str, list[Split]] = {name: [] for name in SPLITS}
+        before: Counter[str] = Counter()  # slices of a subject so far: no two have one number
+        for path, subject, home in zip(paths, subjects, homes):
+            with found.skipping():
+                images = slice_volume(path, config, found)
+                parts[home].append(slices_of(subject, images, before[subject]))
+                before[subject] += len(images)
+        found.raise_if_any()
+        return {name: joined(split) for name, split in parts.items()}
+
+
+def find_scans(folder: Path, found: Problems) -> list[Path]:
+    """The scans under a folder, by path. Masks, BIDS derivatives and, beside anatomy, other kinds
+    of BIDS scans are passed over with a warning.
+
+    Raises:
+      UserError: see `lvae.data.trees.files_under`.
+    """
+    paths = files_under(folder, volumes.is_volume, found)
+    relative = {path: path.relative_to(folder) for path in paths}
+    anatomy = any("anat" in place.parts for place in relative.values())
+    raw = any("derivatives" not in place.parts for place in relative.values())
+    reasons: dict[str, list[Path]] = {}
+    scans = []
+    for path, place in relative.items():
+        if is_mask(place):
+            reasons.setdefault("masks by their names", []).append(place)
+        elif raw and "derivatives" in place.parts:
+            reasons.setdefault("derivatives", []).append(place)
+        elif anatomy and set(BIDS_OTHERS) & set(place.parts):
+            reasons.setdefault("no anatomical scans", []).append(place)
+        else:
+            scans.append(path)
+    for reason, places in reasons.items():
+        found.warn(
+            folder,
+            f"{len(places)} volumes are {reason} and are passed over, such as {places[0]}",
+            "rename or move them if they are scans to learn from",
         )
-    homes = split_subjects(subjects, config.fractions, config.seed)
-    parts: dict[str, list[Split]] = {name: [] for name in SPLITS}
-    for path, subject in zip(paths, subjects):
-        parts[homes[subject]].append(slices_of(subject, slice_volume(path, config)))
-    return {name: joined(split) for name, split in parts.items()}
+    return scans
 
 
-def subject_of(path: Path) -> str:
-    """The subject that a volume's path, relative to the data folder, speaks of."""
-    for pattern in SUBJECT_NAMES:
-        found = pattern.search(str(path))
-        if found:
-            return found.group(1)
-    return path.name.split(".")[0]
-
-
-def slice_volume(path: Path, config: BrainConfig) -> UInt8[np.ndarray, "slices size size"]:
+def slice_volume(
+    path: Path, config: BrainConfig, problems: Problems | None = None
+) -> UInt8[np.ndarray, "slices size size"]:
     """Axial slices of one volume, evenly spaced where the head is wide, on a square field of view.
+
+    A skull-stripped volume that was shifted below zero is shifted back, see `lvae.data.heads`.
 
     Raises:
       UserError: the file cannot be read, or holds nothing above zero.
     """
-    volume = volumes.canonical(volumes.read_volume(path))
-    foreground = volume.array > 0
-    if not foreground.any():
-        raise UserError(f"{path}: no voxel above zero, an empty volume; remove it")
-    white = np.percentile(volume.array[foreground], WINDOW_PERCENTILE)
-    scaled = np.clip(volume.array / max(float(white), 1e-12), 0, 1)
+    with collecting(problems) as found:
+        volume = volumes.canonical(volumes.read_volume(path))
+        if text := warning_of(volume.array):
+            found.warn(path, text, "shift its values so that the background is 0")
+        array = unshifted(volume.array)
+        foreground = array > 0
+        if not foreground.any():
+            raise refused(path, "no voxel above zero, an empty volume", "remove it")
+    white = max(float(np.percentile(array[foreground], WINDOW_PERCENTILE)), 1e-12)
+    scaled = np.clip(array, 0, white) / white  # in this order nothing overflows
     areas = (scaled > volumes.MASK_THRESHOLD).sum((0, 1))
     wide = np.flatnonzero(areas >= 0.5 * areas.max())
     levels = np.linspace(wide[0], wide[-1], config.slices)
@@ -69,3 +121,64 @@ def slice_volume(path: Path, config: BrainConfig) -> UInt8[np.ndarray, "slices s
     grid = np.meshgrid(levels, rows, columns, indexing="ij")
     sampled = ndimage.map_coordinates(scaled, [grid[2], grid[1], grid[0]], order=1)
     return np.rint(255 * sampled).astype(np.uint8)
+
+
+def _homes(
+    folder: Path,
+    paths: Sequence[Path],
+    subjects: Sequence[str],
+    config: BrainConfig,
+    found: Problems,
+) -> list[str]:
+    """The split of every scan."""
+    places = split_folders(folder)
+    if set(places) == set(SPLITS):
+        homes = []
+        for path in paths:
+            name = next((split for split in SPLITS if path.is_relative_to(places[split])), None)
+            if name is None:
+                found.add(path, "lies beside the folders of splits", "move it into one of them")
+            homes.append(name or "train")
+        for name in SPLITS:
+            if name not in homes:
+                found.add(places[name], "holds no scans", "add some")
+        found.raise_if_any()
+        return homes
+    if places:
+        found.warn(
+            folder,
+            f"its folders {', '.join(place.name for place in places.values())} are not taken as "
+            "splits, subjects are dealt out anew",
+            f"give all three: {', '.join(SPLITS)}",
+        )
+    chosen = split_subjects(subjects, config.fractions, config.seed)
+    return [chosen[subject] for subject in subjects]
+
+
+def _warn_of_groups(
+    folder: Path, relative: Sequence[Path], subjects: Sequence[str], found: Problems
+) -> None:
+    contrasts = sorted({contrast_of(path) for path in relative} - {""})
+    if len(contrasts) > 1:
+        found.warn(
+            folder,
+            f"{len(relative)} scans of {len(set(subjects))} subjects in several contrasts "
+            f"({', '.join(contrasts)}) are read alike, each subject in one split",
+            "keep one contrast in the folder to learn that one only",
+        )
+    if several := merged(relative, subjects):
+        found.warn(
+            folder,
+            f"{several[1]} folders in {several[0]} are taken for one subject",
+            f"name subjects otherwise if they are several: {RULE}",
+        )
+
+
+def _nothing(folder: Path) -> UserError:
+    images = len(files_under(folder, is_image, Problems()))
+    others = f", but {images} images" if images else ""
+    return refused(
+        folder,
+        f"holds no volumes ({', '.join(volumes.SUFFIXES)}){others}",
+        f"expected volumes, or slices in the folders {', '.join(FOLDERS.values())}",
+    )

@@ -5,16 +5,23 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, PyTree, UInt8
+from scipy import ndimage
 from sklearn.decomposition import PCA
 
+from lvae.imaging.levels import from_levels
 from lvae.metrics import clusters
-from lvae.tasks.interface import Splits, Variables
-from lvae.tasks.patches.settings import SCORES, EvaluationSettings, Settings
+from lvae.models.batching import in_batches
+from lvae.models.gaussian import normal_kl
+from lvae.models.patch_vae import PatchVAE
+from lvae.tasks.patches.loss import decode, encode, network_of
+from lvae.tasks.patches.settings import EvaluationSettings, Settings
+from lvae.tasks.task import Numbers, Run, Split, Splits
 
+Patches = UInt8[np.ndarray, "_ size size"]
+SCORES = ("reconstruction", "elbo", "distance", "spot")
 BRIGHTEST = 0.025  # share of a patch's pixels in the intensity baseline `bright_auroc`
 
 
@@ -30,56 +37,36 @@ class Scan(NamedTuple):
     elbo: np.ndarray
 
 
-def divergence(
-    mean: Float[Array, "n latents"], log_variance: Float[Array, "n latents"]
-) -> Float[Array, " n"]:
-    """From the standard normal, nats (Kingma and Welling 2014, appendix B)."""
-    return 0.5 * (mean**2 + jnp.exp(log_variance) - 1 - log_variance).sum(1)
-
-
 @functools.partial(jax.jit, static_argnums=0)
-def _scan(network: Any, params: Any, patches: Array) -> tuple[Array, Array, Array]:
-    images = patches.astype(jnp.float32) / 255.0
-    mean, log_variance = network.apply({"params": params}, images, method="encode")
-    logits = network.apply({"params": params}, mean, method="decode").pixels
+def _scan(network: PatchVAE, params: PyTree, patches: Array) -> tuple[Array, Array, Array]:
+    images = from_levels(patches)
+    mean, log_variance = encode(network, params, images)
+    logits = decode(network, params, mean).pixels
     errors = optax.sigmoid_binary_cross_entropy(logits, images).sum((1, 2))
-    return mean, jax.nn.sigmoid(logits), errors + divergence(mean, log_variance)
+    divergence = normal_kl(mean, log_variance).sum(1)
+    return mean, jax.nn.sigmoid(logits), errors + divergence
 
 
-def scan(settings: Settings, params: Any, patches: np.ndarray) -> Scan:
-    """A network over any number of uint8 patches, in batches of one size (one compilation)."""
-    size = settings.evaluation.batch_size
-    parts = []
-    for first in range(0, len(patches), size):
-        batch = patches[first : first + size]
-        filled = np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), np.uint8)])
-        outputs = _scan(settings.network, params, filled)
-        parts.append([np.asarray(output)[: len(batch)] for output in outputs])
-    return Scan(*(np.concatenate(columns) for columns in zip(*parts)))
+def scan(settings: Settings, params: PyTree, patches: Patches) -> Scan:
+    """A network over any number of patches."""
+    function = functools.partial(_scan, network_of(settings), params)
+    return Scan(*in_batches(function, patches, size=settings.evaluation.batch_size))
 
 
 def spot_map(residual: np.ndarray, evaluation: EvaluationSettings) -> np.ndarray:
     """Mean of (patch - rebuilt) over spot x spot pixels around each pixel, of any leading axes.
 
     Averaged before its sign is dropped: noise cancels, a spot that was not foreseen stays. With
-    `bright_only` what is darker than foreseen counts as nothing.
+    `bright_only` what is darker than foreseen counts as nothing. Beyond the patch counts as zero.
     """
-    mean = residual
-    for axis in (-2, -1):
-        mean = _running_mean(mean, evaluation.spot, axis)
+    sizes = (0,) * (residual.ndim - 2) + (evaluation.spot, evaluation.spot)
+    mean = ndimage.uniform_filter(np.asarray(residual, np.float64), sizes, mode="constant")
     return np.maximum(mean, 0) if evaluation.bright_only else np.abs(mean)
 
 
-def _running_mean(array: np.ndarray, width: int, axis: int) -> np.ndarray:
-    """Mean over `width` places centred on each one; those beyond the ends count as zero."""
-    array = np.moveaxis(array, axis, -1)
-    before = (width - 1) // 2
-    pad = [(0, 0)] * (array.ndim - 1) + [(before + 1, width - 1 - before)]
-    total = np.cumsum(np.pad(array, pad), axis=-1, dtype=np.float64)
-    return np.moveaxis((total[..., width:] - total[..., :-width]) / width, -1, axis)
-
-
-def scores(patches: np.ndarray, seen: Scan, evaluation: EvaluationSettings) -> dict[str, Any]:
+def scores(
+    patches: Patches, seen: Scan, evaluation: EvaluationSettings
+) -> dict[str, Float[np.ndarray, " _"]]:
     """Anomaly scores of patches, the higher the more unusual: one array for each of SCORES."""
     residual = patches / 255.0 - seen.rebuilt
     return {
@@ -90,13 +77,11 @@ def scores(patches: np.ndarray, seen: Scan, evaluation: EvaluationSettings) -> d
     }
 
 
-def evaluate(
-    settings: Settings, variables: Variables, splits: Splits, seed: int, *, thorough: bool
-) -> dict[str, Any]:
-    """Each measure by name; thorough: on test cases, with PCA, intensity and intervals by case."""
-    train, held_out = splits["train"], splits["test" if thorough else "validation"]
+def evaluate(run: Run[Settings], splits: Splits, split: str, thorough: bool) -> Numbers:
+    """AUROCs of codes and anomaly scores; thorough: with PCA, intensity and intervals by case."""
+    settings, params = run.settings, run.variables["params"]
+    train, held_out = splits["train"], splits[split]
     labels = held_out["label"]
-    params = variables["params"]
     codes = scan(settings, params["all"], held_out["image"]).codes
     reference = scan(settings, params["all"], train["image"]).codes
     seen = scan(settings, params["healthy"], held_out["image"])
@@ -104,42 +89,62 @@ def evaluate(
     curves = code_scores(reference, train["label"], codes, settings)
     curves["anomaly_auroc"] = anomaly[settings.evaluation.anomaly_score]
     if not thorough:
-        return _with_aurocs({}, curves, labels)
+        return _aurocs(curves, labels)
     curves |= {f"anomaly_{name}_auroc": anomaly[name] for name in SCORES}
     curves |= baselines(settings, train, held_out)
-    pca = pca_codes(settings, train["image"], held_out["image"], seed)
+    pca = pca_codes(settings, train["image"], held_out["image"], settings.seed)
     curves |= {
         f"pca_{name}": values
         for name, values in code_scores(pca[0], train["label"], pca[1], settings).items()
     }
-    result: dict[str, Any] = {
-        "silhouette": clusters.silhouette(codes, labels, seed),
-        "pca_silhouette": clusters.silhouette(pca[1], labels, seed),
+    return {
+        **_silhouettes({"silhouette": codes, "pca_silhouette": pca[1]}, held_out, settings),
+        **_aurocs(curves, labels),
+        **_intervals(curves, held_out, settings),
+        "anomaly_score": settings.evaluation.anomaly_score,
+        "latents": settings.model.latents,
+        "labels_used": 2 * settings.loss.labels,
+        "patches": len(labels),
+        "cases": len(np.unique(held_out["case"])),
+        "share_of_label_1": float(labels.mean()),
     }
-    result = _with_aurocs(result, curves, labels)
-    for name in ("knn_auroc", "probe_auroc", "anomaly_auroc", "pca_knn_auroc"):
-        measure = functools.partial(_resampled, labels, curves[name])
-        result[f"{name}_interval"] = _interval(measure, held_out["case"], settings, seed)
-    for name, points in (("silhouette", codes), ("pca_silhouette", pca[1])):
+
+
+def _silhouettes(
+    codes: dict[str, np.ndarray], held_out: Split, settings: Settings
+) -> dict[str, Any]:
+    """Silhouettes by label with their intervals."""
+    labels, seed = held_out["label"], settings.seed
+    result: dict[str, Any] = {}
+    for name, points in codes.items():
+        result[name] = clusters.silhouette(points, labels, seed)
         result[f"{name}_interval"] = _interval(
             lambda chosen, points=points: clusters.silhouette(
                 points[chosen], labels[chosen], 0, 500
             ),
             held_out["case"],
             settings,
-            seed,
         )
-    for name in ("intensity_auroc", "pca_anomaly_auroc"):
-        measure = functools.partial(_resampled, labels, curves[name])
-        result[f"{name}_interval"] = _interval(measure, held_out["case"], settings, seed)
-    result |= {
-        "anomaly_score": settings.evaluation.anomaly_score,
-        "latents": settings.model.latents,
-        "labels_used": 2 * settings.loss.labels,
-        "test_patches": len(labels),
-        "test_cases": len(np.unique(held_out["case"])),
-        "test_share_of_label_1": float(labels.mean()),
-    }
+    return result
+
+
+_WITH_INTERVALS = (
+    "knn_auroc",
+    "probe_auroc",
+    "anomaly_auroc",
+    "pca_knn_auroc",
+    "intensity_auroc",
+    "pca_anomaly_auroc",
+)
+
+
+def _intervals(
+    curves: dict[str, np.ndarray], held_out: Split, settings: Settings
+) -> dict[str, list[float]]:
+    result = {}
+    for name in _WITH_INTERVALS:
+        measure = functools.partial(_resampled, held_out["label"], curves[name])
+        result[f"{name}_interval"] = _interval(measure, held_out["case"], settings)
     return result
 
 
@@ -155,7 +160,7 @@ def code_scores(
 
 
 def pca_codes(
-    settings: Settings, train: np.ndarray, held_out: np.ndarray, seed: int
+    settings: Settings, train: Patches, held_out: Patches, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """PCA of the codes' dimension, fitted to the training patches: codes of both."""
     flat = [patches.reshape(len(patches), -1) / np.float32(255) for patches in (train, held_out)]
@@ -167,9 +172,7 @@ def _dimension(settings: Settings, train: np.ndarray) -> int:
     return min(settings.model.latents, len(train), train[0].size)
 
 
-def baselines(
-    settings: Settings, train: dict[str, np.ndarray], held_out: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+def baselines(settings: Settings, train: Split, held_out: Split) -> dict[str, np.ndarray]:
     """Anomaly scores without a network: intensity, and PCA of healthy patches.
 
     intensity: mean of the patch. bright: mean of its brightest pixels. pca_anomaly: mean squared
@@ -190,10 +193,8 @@ def baselines(
     }
 
 
-def _with_aurocs(
-    result: dict[str, Any], curves: dict[str, np.ndarray], labels: np.ndarray
-) -> dict[str, Any]:
-    return result | {name: clusters.auroc(labels, values) for name, values in curves.items()}
+def _aurocs(curves: dict[str, np.ndarray], labels: Int[np.ndarray, " n"]) -> dict[str, float]:
+    return {name: clusters.auroc(labels, values) for name, values in curves.items()}
 
 
 def _resampled(labels: np.ndarray, values: np.ndarray, chosen: np.ndarray) -> float:
@@ -201,6 +202,7 @@ def _resampled(labels: np.ndarray, values: np.ndarray, chosen: np.ndarray) -> fl
 
 
 def _interval(
-    measure: Callable[[np.ndarray], float], cases: np.ndarray, settings: Settings, seed: int
+    measure: Callable[[np.ndarray], float], cases: np.ndarray, settings: Settings
 ) -> list[float]:
-    return list(clusters.bootstrap(measure, cases, settings.evaluation.bootstrap_draws, seed))
+    draws = settings.evaluation.bootstrap_draws
+    return list(clusters.bootstrap(measure, cases, draws, settings.seed))

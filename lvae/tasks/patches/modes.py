@@ -1,63 +1,80 @@
 """The sampling modes: draws of the prior, reconstructions, the manifold, heat maps of volumes."""
 
-import time
+import dataclasses
+import gzip
+import io
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, PyTree, UInt8
 
-from lvae.data.volumes import canonical, read_volume, write_volume
+from lvae.data.volumes import Volume, canonical, nifti_bytes, read_volume, stem
 from lvae.errors import UserError
-from lvae.figures.patches import montage, sheet
+from lvae.figures.patches import montage
+from lvae.imaging.levels import to_levels
+from lvae.imaging.sheets import png
 from lvae.keys import stream
-from lvae.tasks._export import Export
-from lvae.tasks.interface import Run, SamplingOptions, Splits
+from lvae.tasks.patches.data import load_data
 from lvae.tasks.patches.measures import scan
-from lvae.tasks.patches.pictures import decode, latent_plane, upright
-from lvae.tasks.patches.scanning import scan_volume
-from lvae.tasks.patches.settings import Settings, read
+from lvae.tasks.patches.pictures import decode, manifold_sheet, upright
+from lvae.tasks.patches.scanning import HeatMap, scan_volume
+from lvae.tasks.patches.settings import LesionDataSettings, LesionSamplingSettings, Settings
+from lvae.tasks.task import (
+    Encoded,
+    Json,
+    Mode,
+    Numbered,
+    Plan,
+    Request,
+    Run,
+    Sample,
+    Splits,
+    option,
+)
 
-COLUMNS = 8  # of a preview
-PREVIEW = 64  # patches in it
+PLANE_CODES = 2000  # training patches whose codes span the manifold's plane
 
 
-def _splits(run: Run, options: SamplingOptions) -> Splits:
-    from lvae.tasks.patches import load_data  # the package imports this module
+@dataclasses.dataclass(frozen=True)
+class PriorOptions:
+    """Of the mode `prior`."""
 
-    config = run.config.copy_and_resolve_references()
-    if options.data is not None:
-        config.data.path = str(options.data)
-    return load_data(config)
+    factor: float = option(1.0, "Multiplies the noise of the prior; 0 gives its mean.", minimum=0)
 
 
-def prior(run: Run, options: SamplingOptions) -> None:
-    """Decoded draws of the prior: sample i is of the seed and i alone; --factor scales it."""
-    settings = read(run.config)
-    count = settings.sampling.samples if options.num_samples is None else options.num_samples
-    with Export(run, options, {"samples": count, "factor": options.factor}) as export:
-        mine = export.mine(count)
-        if not mine:
-            return
-        codes = draws(settings, run.variables["params"], options.seed, mine, options.factor)
-        decoded = decode(settings, run.variables["params"]["all"], codes)
-        patches = upright(settings, decoded)
-        for place, index in enumerate(mine):
-            export.write_image(f"{index:05d}.png", patches[place])
-            export.note({"id": index, "code": [round(float(v), 6) for v in codes[place]]})
-        export.preview(sheet(patches[:PREVIEW], COLUMNS))
+def prior(run: Run[Settings], request: Request) -> Plan:
+    """Decoded draws of the prior: sample i is of the seed and i alone."""
+    settings, params = run.settings, run.variables["params"]
+    count = request.num_samples or settings.sampling.samples
+    factor = request.options.factor
+
+    def draw(indices: np.ndarray) -> list[Sample]:
+        codes = draws(settings, params, request.seed, indices, factor)
+        levels = to_levels(upright(settings, decode(settings, params["all"], codes)))
+        notes = [[round(float(value), 6) for value in code] for code in codes]
+        return [
+            Sample({"code": note}, lambda patch=patch: _image(patch))
+            for note, patch in zip(notes, levels)
+        ]
+
+    return Plan(Numbered(count), (".png",), draw)
+
+
+def _image(patch: UInt8[np.ndarray, "height width"]) -> Encoded:
+    return Encoded({".png": png(patch)}, patch)
 
 
 def draws(
-    settings: Settings, params: Any, seed: int, indices: list[int], factor: float
-) -> np.ndarray:
-    """(N, latents): codes of the prior; of a mixture a component by its weight first."""
+    settings: Settings, params: PyTree, seed: int, indices: np.ndarray, factor: float
+) -> Float[np.ndarray, "n latents"]:
+    """Codes of the prior; of a mixture a component by its weight first."""
     key = stream(seed, "prior")
     keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices))
     shape = (settings.model.latents,)
     noise = factor * jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
-    if settings.prior is None:
+    if not settings.model.components:
         return np.asarray(noise)
     mixture = params["prior"]
     chosen = jax.vmap(
@@ -67,109 +84,117 @@ def draws(
     return np.asarray(jnp.asarray(mixture["means"])[chosen] + scales * noise)
 
 
-def reconstruct(run: Run, options: SamplingOptions) -> None:
+def reconstruct(run: Run[Settings], request: Request) -> Plan:
     """Held-out patches (of --data, laid out as config.data.path, or the run's own), rebuilt."""
-    settings = read(run.config)
-    test = _splits(run, options)["test"]
-    wanted = settings.sampling.samples if options.num_samples is None else options.num_samples
-    count = min(wanted, len(test["image"]))
+    settings, params = run.settings, run.variables["params"]
+    test = _splits(run, request)["test"]
+    count = min(request.num_samples or settings.sampling.samples, len(test["image"]))
     chosen = np.linspace(0, len(test["image"]) - 1, count).astype(int)
-    with Export(run, options, {"patches": count}) as export:
-        mine = export.mine(count)
-        if not mine:
-            return
-        patches = test["image"][chosen[mine]]
-        seen = scan(settings, run.variables["params"]["all"], patches)
-        rebuilt = upright(settings, seen.rebuilt)
-        for place, index in enumerate(mine):
-            example = int(chosen[index])
-            export.write_image(f"{index:05d}.png", rebuilt[place])
-            export.note(
-                {
-                    "id": index,
-                    "test_patch": example,
-                    "case": int(test["case"][example]),
-                    "label": int(test["label"][example]),
-                    "squared_error": float(
-                        ((patches[place] / 255.0 - seen.rebuilt[place]) ** 2).mean()
-                    ).__round__(6),
-                }
-            )
-        pairs = np.stack([upright(settings, patches / 255.0), rebuilt], 1)
-        export.preview(sheet(pairs.reshape(-1, *rebuilt.shape[1:])[:PREVIEW], COLUMNS))
+
+    def draw(indices: np.ndarray) -> list[Sample]:
+        examples = chosen[indices]
+        patches = test["image"][examples]
+        rebuilt = scan(settings, params["all"], patches).rebuilt
+        errors = ((patches / 255.0 - rebuilt) ** 2).mean((1, 2))
+        shown = [to_levels(upright(settings, part)) for part in (patches / 255.0, rebuilt)]
+        samples = []
+        for place, example in enumerate(examples.tolist()):
+            note = {
+                "test_patch": example,
+                "case": int(test["case"][example]),
+                "label": int(test["label"][example]),
+                "squared_error": round(float(errors[place]), 6),
+            }
+            pair = (shown[0][place], shown[1][place])
+            samples.append(Sample(note, lambda pair=pair: _pair(*pair)))
+        return samples
+
+    return Plan(Numbered(count), (".png",), draw)
 
 
-def manifold(run: Run, options: SamplingOptions) -> None:
+def _pair(original: np.ndarray, rebuilt: np.ndarray) -> Encoded:
+    return Encoded({".png": png(rebuilt)}, np.concatenate([original, rebuilt]))
+
+
+def _splits(run: Run[Settings], request: Request) -> Splits:
+    data = run.settings.data
+    if request.data is not None:
+        data = dataclasses.replace(data, path=str(request.data))
+    return load_data(dataclasses.replace(run.settings, data=data))
+
+
+def manifold(run: Run[Settings], request: Request) -> Plan:
     """manifold.png: the decoder over a square of the latent space."""
-    settings = read(run.config)
-    with Export(run, options, {"grid": settings.sampling.grid}) as export:
-        if not export.mine(1):
-            return
-        params = run.variables["params"]["all"]
+    settings, params = run.settings, run.variables["params"]["all"]
+
+    def draw(indices: np.ndarray) -> list[Sample]:
         codes = np.zeros((1, settings.model.latents), np.float32)
         if settings.model.latents > 2 or settings.model.components:
-            train = _splits(run, options)["train"]["image"]
-            codes = scan(settings, params, train[:: max(1, len(train) // 2000)]).codes
-        patches = upright(settings, decode(settings, params, latent_plane(settings, codes)))
-        picture = sheet(patches, settings.sampling.grid)
-        export.write_image("manifold.png", picture)
-        export.preview(picture)
+            train = _splits(run, request)["train"]["image"]
+            codes = scan(settings, params, train[:: max(1, len(train) // PLANE_CODES)]).codes
+        sheet = manifold_sheet(settings, params, codes)
+        return [Sample({"grid": settings.sampling.grid}, lambda: _image(sheet))]
+
+    return Plan(["manifold"], (".png",), draw)
 
 
-def anomaly(run: Run, options: SamplingOptions) -> None:
-    """A heat map of --data, a NIfTI volume: NAME_heat.nii.gz on its grid, and NAME_heat.png.
+def anomaly(run: Run[Settings], request: Request) -> Plan:
+    """A heat map of --data, a volume: NAME_heat.nii.gz on its grid, and NAME_heat.png.
 
     Raises:
       UserError: no --data, no volume, or a run of digits.
     """
-    settings = read(run.config)
-    if settings.data.source != "lesions":
+    settings = run.settings
+    if not isinstance(settings.data, LesionDataSettings):
         raise UserError(
             f"--mode=anomaly: the run in {run.workdir} knows digits, not volumes; train one with "
             "configs/patches.py:isles"
         )
-    if options.data is None:
+    if request.data is None:
         raise UserError("--mode=anomaly: needs --data=VOLUME.nii.gz")
-    if options.data.is_dir():
-        raise UserError(f"--data={options.data}: is a folder; name one volume (.nii, .nii.gz)")
-    volume = read_volume(options.data)
-    with Export(run, options, {"stride": settings.sampling.stride}) as export:
-        if not export.mine(1):
-            return
-        start = time.perf_counter()
-        found = scan_volume(settings, run.variables["params"]["healthy"], volume, str(options.data))
-        seconds = time.perf_counter() - start
-        name = _stem(options.data)
-        write_volume(options.out / f"{name}_heat.nii.gz", found.heat, volume.affine)
-        shown = [
-            canonical(volume._replace(array=array)).array for array in (found.image, found.heat)
-        ]
-        montage(options.out / f"{name}_heat.png", shown[0], shown[1])
-        hottest = np.unravel_index(int(found.heat.argmax()), found.heat.shape)
-        export.note(
-            {
-                "id": name,
-                "patches": found.patches,
-                "highest": round(float(found.heat.max()), 4),
-                "highest_at_voxel": [int(place) for place in hottest],
-                "highest_at_mm": [
-                    round(float(place), 2) for place in (volume.affine @ [*hottest, 1])[:3]
-                ],
-            }
-        )
-        print(f"{options.data}: {found.patches} patches in {seconds:.1f} s, {options.out}")
+    if request.data.is_dir():
+        raise UserError(f"--data={request.data}: is a folder; name one volume (.nii, .nii.gz)")
+    path: Path = request.data
+    volume = read_volume(path)
+    assert isinstance(settings.sampling, LesionSamplingSettings)
+
+    def draw(indices: np.ndarray) -> list[Sample]:
+        found = scan_volume(settings, run.variables["params"]["healthy"], volume, str(path))
+        return [Sample(_highest(found, volume), lambda: _heat_files(found, volume))]
+
+    extra = {"stride": settings.sampling.stride}
+    return Plan([stem(path)], ("_heat.nii.gz", "_heat.png"), draw, settings=extra)
 
 
-def _stem(path: Path) -> str:
-    name = path.name
-    for suffix in (".gz", ".nii", ".hdr", ".img"):
-        name = name.removesuffix(suffix)
-    return name
+def _highest(found: HeatMap, volume: Volume) -> dict[str, Json]:
+    """Where the heat map is hottest."""
+    hottest = np.unravel_index(int(found.heat.argmax()), found.heat.shape)
+    place = (volume.affine @ [*hottest, 1])[:3]
+    return {
+        "patches": found.patches,
+        "highest": round(float(found.heat.max()), 4),
+        "highest_at_voxel": [int(index) for index in hottest],
+        "highest_at_mm": [round(float(value), 2) for value in place],
+    }
+
+
+def _heat_files(found: HeatMap, volume: Volume) -> Encoded:
+    image, hot = (
+        canonical(volume._replace(array=part)).array for part in (found.image, found.heat)
+    )
+    heat = nifti_bytes(found.heat, volume.affine, volume.header)
+    buffer = io.BytesIO()
+    montage(image, hot).savefig(buffer, metadata={"Software": None})
+    files = {
+        "_heat.nii.gz": gzip.compress(heat, mtime=0),
+        "_heat.png": buffer.getvalue(),
+    }
+    return Encoded(files, to_levels(hot[:, :, hot.shape[2] // 2].T[::-1]))
 
 
 MODES = {
-    "prior": prior,
-    "reconstruct": reconstruct,
-    "manifold": manifold,
-    "anomaly": anomaly,
+    "prior": Mode(prior, "Patches decoded from the prior.", PriorOptions, ("files", "webdataset")),
+    "reconstruct": Mode(reconstruct, "Held-out patches, rebuilt.", formats=("files", "webdataset")),
+    "manifold": Mode(manifold, "One sheet: the decoder over a square of the latent space."),
+    "anomaly": Mode(anomaly, "A heat map of the volume --data."),
 }

@@ -1,85 +1,92 @@
 """Which pictures a patch VAE gets: arrays here, drawing in `lvae.figures.patches`."""
 
-from pathlib import Path
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float, Int, PyTree, UInt8
 from scipy.stats import norm
 
-from lvae import atomic
+from lvae.figures import canvas
 from lvae.figures import patches as drawing
-from lvae.grids.encoding import png
+from lvae.imaging.levels import to_levels
+from lvae.imaging.sheets import contact_sheet
 from lvae.metrics.clusters import embedding
-from lvae.tasks.interface import Splits, Variables
+from lvae.models.patch_vae import PatchVAE
+from lvae.tasks.patches import loss
+from lvae.tasks.patches.loss import network_of
 from lvae.tasks.patches.measures import scan, scores, spot_map
-from lvae.tasks.patches.settings import Settings
+from lvae.tasks.patches.settings import DigitDataSettings, Settings
+from lvae.tasks.task import NamedPicture, Run, Splits
 
 SHOWN_CODES = 2000  # in the scatter
 SHOWN_PATCHES = 8  # of each label
 
+Codes = Float[np.ndarray, "n latents"]
+Pixels = Float[np.ndarray, "n size size"]  # in [0, 1]
 
-def draw_all(
-    settings: Settings, variables: Variables, splits: Splits, seed: int, directory: Path
-) -> None:
-    """Writes codes.png, manifold.png, reconstructions.png and anomalies.png of held-out cases."""
+
+def figures(
+    run: Run[Settings], splits: Splits, history: Sequence[Mapping[str, Any]]
+) -> Iterator[NamedPicture]:
+    """Codes by label, the decoded manifold, patches rebuilt and unusual ones, of held-out cases."""
+    settings, params = run.settings, run.variables["params"]
     held_out = splits["validation"]
-    chosen = np.random.default_rng(seed).permutation(len(held_out["label"]))[:SHOWN_CODES]
+    chosen = np.random.default_rng(settings.seed).permutation(len(held_out["label"]))[:SHOWN_CODES]
     patches, labels = held_out["image"][chosen], held_out["label"][chosen]
-    seen = scan(settings, variables["params"]["all"], patches)
+    seen = scan(settings, params["all"], patches)
     kind = "code" if settings.model.latents <= 2 else "t-SNE of the codes"
-    drawing.scatter(
-        directory / "codes.png", embedding(seen.codes, seed), labels, kinds(settings), kind
-    )
-    plane = latent_plane(settings, seen.codes)
-    decoded = decode(settings, variables["params"]["all"], plane)
-    sheet = drawing.sheet(upright(settings, decoded), settings.sampling.grid)
-    atomic.write_bytes(directory / "manifold.png", png(sheet))
+    places = embedding(seen.codes, settings.seed)
+    yield "codes", drawing.scatter(places, labels, kinds(settings), kind)
+    yield "manifold", manifold_sheet(settings, params["all"], seen.codes)
     shown = both_labels(labels)
-    originals = patches[shown] / 255.0
-    drawing.patch_rows(
-        directory / "reconstructions.png",
-        [upright(settings, originals), upright(settings, seen.rebuilt[shown])],
-        ["patch", "rebuilt"],
+    pairs = [patches[shown] / 255.0, seen.rebuilt[shown]]
+    yield (
+        "reconstructions",
+        drawing.patch_rows([upright(settings, row) for row in pairs], ["patch", "rebuilt"]),
     )
-    healthy = scan(settings, variables["params"]["healthy"], patches)
+    healthy = scan(settings, params["healthy"], patches)
     unusual = scores(patches, healthy, settings.evaluation)[settings.evaluation.anomaly_score]
     order = np.argsort(unusual)[::-1][: 2 * SHOWN_PATCHES]
-    residual = patches[order] / 255.0 - healthy.rebuilt[order]
-    drawing.patch_rows(
-        directory / "anomalies.png",
-        [
-            upright(settings, patches[order] / 255.0),
-            upright(settings, healthy.rebuilt[order]),
-            upright(settings, spot_map(residual, settings.evaluation)),
-        ],
-        ["most unusual", "rebuilt", "heat"],
-    )
+    original, rebuilt = patches[order] / 255.0, healthy.rebuilt[order]
+    rows = [original, rebuilt, spot_map(original - rebuilt, settings.evaluation)]
+    names = ["most unusual", "rebuilt", "heat"]
+    yield "anomalies", drawing.patch_rows([upright(settings, row) for row in rows], names)
+    terms = ("loss", "reconstruction", "divergence", "healthy_reconstruction", "label_error")
+    yield "losses", canvas.loss_curves(history, terms)
 
 
 def kinds(settings: Settings) -> tuple[str, str]:
     """Names of the two labels."""
-    if settings.data.source == "digits":
+    if isinstance(settings.data, DigitDataSettings):
         return str(settings.data.classes[0]), str(settings.data.classes[1])
     return "healthy", "lesion"
 
 
-def both_labels(labels: np.ndarray) -> np.ndarray:
+def both_labels(labels: Int[np.ndarray, " n"]) -> Int[np.ndarray, " few"]:
     """Indices of the first few of each label."""
     return np.concatenate([np.flatnonzero(labels == kind)[:SHOWN_PATCHES] for kind in (0, 1)])
 
 
-def upright(settings: Settings, patches: np.ndarray) -> np.ndarray:
+def upright(settings: Settings, patches: Pixels) -> Pixels:
     """As a reader looks at them: patches of volumes have the front of the head on top."""
-    if settings.data.source == "digits":
+    if isinstance(settings.data, DigitDataSettings):
         return patches
     return patches.transpose(0, 2, 1)[:, ::-1]
 
 
-def latent_plane(
-    settings: Settings, codes: Float[np.ndarray, "n latents"]
-) -> Float[np.ndarray, "m latents"]:
+def manifold_sheet(
+    settings: Settings, params: PyTree, codes: Codes
+) -> UInt8[np.ndarray, "height width"]:
+    """The decoder over a square of the latent space, patches edge to edge."""
+    decoded = decode(settings, params, latent_plane(settings, codes))
+    levels = to_levels(upright(settings, decoded))
+    return contact_sheet(list(levels), settings.sampling.grid, gap=0)
+
+
+def latent_plane(settings: Settings, codes: Codes) -> Float[np.ndarray, "m latents"]:
     """Codes of a picture: a square grid of the unit square through the normal's quantiles.
 
     With a normal prior and two latents the code itself; else the plane of the codes' two widest
@@ -99,11 +106,11 @@ def latent_plane(
     return (middle + (grid * scales) @ directions[:2]).astype(np.float32)
 
 
-def decode(
-    settings: Settings, params: Any, codes: Float[np.ndarray, "n latents"]
-) -> Float[np.ndarray, "n size size"]:
+def decode(settings: Settings, params: PyTree, codes: Codes) -> Pixels:
     """Pixels in [0, 1]."""
-    logits = jax.jit(
-        lambda values: settings.network.apply({"params": params}, values, method="decode").pixels
-    )(codes)
-    return np.asarray(jax.nn.sigmoid(logits))
+    return np.asarray(_decode(network_of(settings), params, codes))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _decode(network: PatchVAE, params: PyTree, codes: Array) -> Array:
+    return jax.nn.sigmoid(loss.decode(network, params, codes).pixels)

@@ -1,16 +1,16 @@
 """A whole volume through the healthy-only network: overlapping patches, one heat map."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, PyTree
 from scipy import ndimage
 
 from lvae.data import isles
 from lvae.data.volumes import Volume, canonical
 from lvae.errors import UserError
 from lvae.tasks.patches.measures import scan, spot_map
-from lvae.tasks.patches.settings import Settings
+from lvae.tasks.patches.settings import LesionDataSettings, LesionSamplingSettings, Settings
 
 
 class HeatMap(NamedTuple):
@@ -25,7 +25,7 @@ class HeatMap(NamedTuple):
     patches: int
 
 
-def scan_volume(settings: Settings, params: Any, volume: Volume, name: str) -> HeatMap:
+def scan_volume(settings: Settings, params: PyTree, volume: Volume, name: str) -> HeatMap:
     """Every slice in patches `stride` pixels apart; each pixel is the mean over its patches.
 
     Args:
@@ -37,6 +37,7 @@ def scan_volume(settings: Settings, params: Any, volume: Volume, name: str) -> H
     Raises:
       UserError: the volume shows no head.
     """
+    assert isinstance(settings.data, LesionDataSettings)  # digits have no volumes
     upright = canonical(volume)
     array = isles.in_plane(
         upright.array, upright.info.voxel_size, settings.data.spacing_mm, order=1
@@ -54,17 +55,21 @@ def scan_volume(settings: Settings, params: Any, volume: Volume, name: str) -> H
 
 
 def overlapping(
-    settings: Settings, params: Any, image: np.ndarray, head: np.ndarray
+    settings: Settings,
+    params: PyTree,
+    image: Float[np.ndarray, "x y z"],
+    head: Bool[np.ndarray, "x y z"],
 ) -> tuple[Float[np.ndarray, "x y z"], int]:
     """The heat map of a normalised volume, and how many patches were looked at."""
-    size = settings.data.size
+    assert isinstance(settings.sampling, LesionSamplingSettings)
+    size, stride = settings.data.size, settings.sampling.stride
     missing = [(0, max(0, size - length)) for length in image.shape[:2]] + [(0, 0)]
     bytes_ = np.rint(255 * np.pad(image, missing)).astype(np.uint8)
     filled = np.pad(head, missing)
     corners = [
         (x, y, z)
-        for x in starts(bytes_.shape[0], size, settings.sampling.stride)
-        for y in starts(bytes_.shape[1], size, settings.sampling.stride)
+        for x in starts(bytes_.shape[0], size, stride)
+        for y in starts(bytes_.shape[1], size, stride)
         for z in np.flatnonzero(filled[x : x + size, y : y + size].any((0, 1)))
     ]
     patches = np.stack([bytes_[x : x + size, y : y + size, z] for x, y, z in corners])

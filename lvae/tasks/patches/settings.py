@@ -1,66 +1,68 @@
-"""The config groups of the patch VAE; configs/patches.py explains the values."""
+"""The config groups of the patch VAE."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import ClassVar, Literal
 
-from lvae.configuration import section
-from lvae.data.isles import PatchConfig
-from lvae.models.patch_vae import DESIGNS, MixturePrior, PatchVAE
-
-SOURCES = ("digits", "lesions")
-SCORES = ("reconstruction", "elbo", "distance", "spot")
+from lvae.tasks.training_settings import TrainingSettings
 
 
 @dataclasses.dataclass(frozen=True)
-class DataSettings:
-    """Where patches come from, how they are cut and split."""
+class DigitDataSettings:
+    """Two digits, one of which is label 1."""
 
-    source: str
-    path: str
-    classes: tuple[int, int]
-    cases: int
-    case_seed: int
-    validation_share: float
-    test_share: float
-    size: int
-    spacing_mm: float
-    slice_mm: float
-    head_share: float
-    lesion_share: float
-    median: float
+    source: Literal["digits"]
+    path: str = ""  # folder of IDX files; "": scikit-learn's digits
+    classes: tuple[int, int] = (7, 9)  # label 0 and label 1
+    case_seed: int = 0  # of which training digits are held out
+    validation_share: float = 0.1  # of the training digits; the set has its own test images
+    size: Literal[28] = 28  # px, of a digit
 
     def __post_init__(self) -> None:
-        if self.source not in SOURCES:
-            raise ValueError(f"source={self.source!r}: must be one of {', '.join(SOURCES)}")
-        if self.source == "digits" and self.size != 28:
-            raise ValueError(f"size={self.size}: digits have 28 pixels")
-        if len(self.classes) != 2 or self.classes[0] == self.classes[1]:
+        if self.classes[0] == self.classes[1]:
             raise ValueError(f"classes={self.classes}: must be two different digits")
-        for name in ("validation_share", "test_share"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: must be in (0, 1)")
-
-    @property
-    def patches(self) -> PatchConfig:
-        """What the reader needs of it."""
-        names = [field.name for field in dataclasses.fields(PatchConfig)]
-        return PatchConfig(**{name: getattr(self, name) for name in names})
+        _check_shares(validation_share=self.validation_share)
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelSettings:
-    """The network and the prior."""
+class LesionDataSettings:
+    """Patches of stroke MRI, label 1 where there is a lesion."""
 
-    design: str
-    latents: int
-    hidden: int
-    channels: int
-    components: int
+    source: Literal["lesions"]
+    path: str = ""  # folder of cases; "": the built-in pseudo-cases
+    cases: int = 30  # pseudo-cases, where there is no path; ISLES has 28
+    case_seed: int = 0  # of the pseudo-cases, and of which case is in which split
+    validation_share: float = 0.15  # of the cases
+    test_share: float = 0.25  # of the cases
+    size: int = 28  # px, of a patch
+    spacing_mm: float = 1.0  # mm per pixel; other volumes are resampled in the plane
+    slice_mm: float = 5.0  # mm between slices that are cut into patches; neighbours are alike
+    head_share: float = 0.25  # of a patch that must be head; emptier ones are dropped
+    lesion_share: float = 0.0  # label 1 where more than this share is lesion; 0: any voxel
+    # Where a power law puts the head's median; 0: off. A lesion moves it less than the upper
+    # percentile, so that healthy tissue is equally dark in every case.
+    median: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.design not in DESIGNS:
-            raise ValueError(f"design={self.design!r}: must be one of {', '.join(DESIGNS)}")
-        for name in ("latents", "hidden", "channels"):
+        _check_shares(validation_share=self.validation_share, test_share=self.test_share)
+
+
+def _check_shares(**shares: float) -> None:
+    for name, share in shares.items():
+        if not 0 < share < 1:
+            raise ValueError(f"{name}={share}: must be in (0, 1)")
+
+
+@dataclasses.dataclass(frozen=True)
+class DenseModelSettings:
+    """Fully connected: pixels - hidden - codes - hidden - pixels."""
+
+    design: Literal["dense"]
+    latents: int = 16  # dimension of the code; two do not hold anatomy and lesion both
+    hidden: int = 256  # units either side of the code
+    components: int = 0  # of the Gaussian-mixture prior; 0: standard normal
+
+    def __post_init__(self) -> None:
+        for name in ("latents", "hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
         if self.components < 0:
@@ -68,17 +70,30 @@ class ModelSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class ConvModelSettings(DenseModelSettings):
+    """Convolutions down to a quarter of the size, then fully connected."""
+
+    design: Literal["conv"]  # type: ignore[assignment]
+    channels: int = 16  # feature maps at half the size, twice as many at a quarter
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.channels < 1:
+            raise ValueError(f"channels={self.channels}: must be at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
 class LossSettings:
     """The options of the one loss."""
 
-    kl_weight: float
-    healthy_kl_weight: float
-    free_bits: float
-    labels: int
-    label_weight: float
-    label_shift: int
-    label_mirror: bool
-    label_gain: float
+    kl_weight: float = 0.1  # of the divergence, against cross-entropy summed over pixels
+    healthy_kl_weight: float = 1.0  # the same in the healthy-only model
+    free_bits: float = 0.0  # nats per patch below which the mean divergence costs nothing
+    labels: int = 100  # labelled training patches of each kind; 0: no supervision
+    label_weight: float = 1000.0  # nats of label against nats of pixels, of which there are 784
+    label_shift: int = 3  # px; labelled patches are moved by up to this
+    label_mirror: bool = True  # labelled patches are mirrored left-right; wrong for digits
+    label_gain: float = 0.4  # sigma of the log of the power that brightens labelled patches
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -94,72 +109,55 @@ class LossSettings:
 class EvaluationSettings:
     """How codes and scores are measured."""
 
-    neighbours: int
-    anomaly_score: str
-    spot: int
-    bright_only: bool
-    bootstrap_draws: int
-    batch_size: int
+    neighbours: int = 30  # of the k-NN score, among the training codes
+    anomaly_score: Literal["reconstruction", "elbo", "distance", "spot"] = "spot"
+    spot: int = 5  # px; side of the square over which the residual is averaged
+    bright_only: bool = True  # strokes are bright on DWI; False: darker spots count too
+    bootstrap_draws: int = 200  # resamplings of the cases, for intervals
+    batch_size: int = 1000  # patches per call
 
     def __post_init__(self) -> None:
-        if self.anomaly_score not in SCORES:
-            raise ValueError(
-                f"anomaly_score={self.anomaly_score!r}: must be one of {', '.join(SCORES)}"
-            )
         for name in ("neighbours", "spot", "bootstrap_draws", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
 
 
 @dataclasses.dataclass(frozen=True)
-class SamplingSettings:
-    """How whole volumes are scanned."""
+class DigitSamplingSettings:
+    """How digits are drawn."""
 
-    stride: int
-    samples: int
-    grid: int
+    source: ClassVar[str] = "digits"
+    samples: int = 64  # of `prior` and `reconstruct`, unless --num_samples says so
+    grid: int = 20  # patches along a side of the manifold
 
     def __post_init__(self) -> None:
-        for name in ("stride", "samples"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+        if self.samples < 1:
+            raise ValueError(f"samples={self.samples}: must be at least 1")
         if self.grid < 2:
             raise ValueError(f"grid={self.grid}: must be at least 2")
 
 
-class Settings(NamedTuple):
-    """The checked groups."""
+@dataclasses.dataclass(frozen=True)
+class LesionSamplingSettings(DigitSamplingSettings):
+    """How patches are drawn and whole volumes are scanned."""
 
-    data: DataSettings
-    model: ModelSettings
+    source: ClassVar[str] = "lesions"
+    stride: int = 7  # px between the patches of a scanned volume: 16 over each pixel
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stride < 1:
+            raise ValueError(f"stride={self.stride}: must be at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """All groups."""
+
+    data: DigitDataSettings | LesionDataSettings
+    model: DenseModelSettings | ConvModelSettings
     loss: LossSettings
+    training: TrainingSettings
     evaluation: EvaluationSettings
-    sampling: SamplingSettings
-
-    @property
-    def network(self) -> Any:
-        """The `PatchVAE` of both sets; Any, as Linen types what `apply` gives too widely."""
-        model = self.model
-        return PatchVAE(self.data.size, model.latents, model.hidden, model.design, model.channels)
-
-    @property
-    def prior(self) -> Any:
-        """The `MixturePrior`; None for a standard normal prior."""
-        if not self.model.components:
-            return None
-        return MixturePrior(self.model.components, self.model.latents)
-
-
-def read(config: Any) -> Settings:
-    """The groups of a config, checked.
-
-    Raises:
-      UserError: names the field.
-    """
-    return Settings(
-        section(DataSettings, config.data, "data"),
-        section(ModelSettings, config.model, "model"),
-        section(LossSettings, config.loss, "loss"),
-        section(EvaluationSettings, config.evaluation, "evaluation"),
-        section(SamplingSettings, config.sampling, "sampling"),
-    )
+    sampling: DigitSamplingSettings | LesionSamplingSettings
+    seed: int = 0  # of initialisation, order, noise and which patches are labelled

@@ -1,0 +1,137 @@
+"""Flags of commands: argparse, with mistakes as one line and modes that bring their own flags."""
+
+import argparse
+import dataclasses
+import typing
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lvae.commands.process import DEVICES
+from lvae.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """Flags are written --name=value; what is not understood is a UserError."""
+
+    def __init__(self, **settings: Any):
+        formatter = argparse.ArgumentDefaultsHelpFormatter
+        super().__init__(allow_abbrev=False, formatter_class=formatter, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments: "):
+            refuse_unknown(message.removeprefix("unrecognized arguments: ").split())
+        raise UserError(f"{message}; see --help")
+
+
+def refuse_unknown(words: list[str], known: str = "see --help") -> None:
+    """Raises a UserError about the first word that no flag has taken."""
+    if words:
+        raise UserError(f"{words[0]}: not understood; options are written --name=value; {known}")
+
+
+def path(text: str) -> Path:
+    """A path; ~ is the user's home.
+
+    Raises:
+      argparse.ArgumentTypeError: the text is empty, or there is no such home.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; name a file or folder")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
+
+
+def boolean(text: str) -> bool:
+    """true or false, in the spellings that are in use.
+
+    Raises:
+      argparse.ArgumentTypeError: another word.
+    """
+    words = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"{text}: write true or false")
+    return words[text.lower()]
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+      argparse.ArgumentTypeError: no number, or a smaller one.
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected a whole number of at least 1")
+    return number
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """--device, the same for every command."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        choices=DEVICES,
+        help="Kind of device to compute on. auto takes the fastest that JAX finds; any other kind "
+        "is an error where it is absent.",
+    )
+
+
+def add_hosts(parser: argparse.ArgumentParser) -> None:
+    """--coordinator and what goes with it."""
+    parser.add_argument(
+        "--coordinator",
+        default="",
+        help="Several hosts: address:port of process 0, or auto where the cluster tells JAX. "
+        "Empty: one process.",
+    )
+    parser.add_argument(
+        "--process_count", type=int, default=-1, help="Number of processes, with --coordinator."
+    )
+    parser.add_argument(
+        "--process_id", type=int, default=-1, help="This process, from 0, with --coordinator."
+    )
+
+
+def mode_parser(mode: str, options: type, help: str) -> Parser:
+    """A parser of a mode's own flags."""
+    parser = Parser(
+        prog=f"--mode={mode}", usage=argparse.SUPPRESS, description=help, add_help=False
+    )
+    hints = typing.get_type_hints(options)
+    for field in dataclasses.fields(options):
+        kind = hints[field.name]
+        parser.add_argument(
+            f"--{field.name}",
+            type=boolean if kind is bool else _required(kind),
+            default=field.default,
+            help=field.metadata.get("help", ""),
+        )
+    return parser
+
+
+def _required(kind: Any) -> Any:
+    """X of X | None."""
+    members = [member for member in typing.get_args(kind) if member is not type(None)]
+    return members[0] if members else kind
+
+
+def mode_options(mode: str, options: type, words: list[str], help: str) -> Any:
+    """The words that no common flag has taken, as an instance of the mode's own options.
+
+    Raises:
+      UserError: the mode has no such option, or a value is not what it should be.
+    """
+    names = [field.name for field in dataclasses.fields(options)]
+    values, rest = mode_parser(mode, options, help).parse_known_args(words)
+    known = ", ".join(f"--{name}" for name in names) or "no options of its own"
+    refuse_unknown(rest, f"--mode={mode} knows {known}")
+    for field in dataclasses.fields(options):
+        minimum, value = field.metadata.get("minimum"), getattr(values, field.name)
+        if minimum is not None and value is not None and not value >= minimum:
+            raise UserError(f"--{field.name}={value}: must be at least {minimum}")
+    return options(**vars(values))

@@ -1,0 +1,41 @@
+"""lvae COMMAND: train, sample, evaluate, simulate, merge."""
+
+import importlib
+import sys
+
+from lvae import __version__
+from lvae.commands import process
+from lvae.errors import UserError
+
+COMMANDS = {
+    "train": "train a model into a run directory",
+    "sample": "draw from a trained run",
+    "evaluate": "print numbers about a trained run",
+    "simulate": "write simulated recordings",
+    "merge": "make one manifest of those of all shards",
+}
+
+
+def main() -> None:
+    """The console script."""
+    process.run(command)
+
+
+def command(words: list[str]) -> None:
+    """Runs the command that the first word names on the others.
+
+    Raises:
+      UserError: there is none of that name.
+    """
+    if words[:1] in (["--version"], ["-V"]):
+        print(__version__)
+        return
+    if not words or words[0] in ("--help", "-h", "help"):
+        print("usage: lvae COMMAND [--name=value ...]; lvae COMMAND --help\n")
+        for name, meaning in COMMANDS.items():
+            print(f"  {name:<10} {meaning}")
+        return
+    if words[0] not in COMMANDS:
+        raise UserError(f"{words[0]}: no such command; there are {', '.join(COMMANDS)}")
+    sys.argv[0] = f"lvae {words[0]}"
+    importlib.import_module(f"lvae.commands.{words[0]}").main(words[1:])

@@ -1,0 +1,86 @@
+"""Draws from a trained run: sample.py --mode=MODE [--workdir=DIR] [--out=DIR].
+
+The run directory holds everything that is needed. `--mode=MODE --help` shows the mode's own options.
+"""
+
+from pathlib import Path
+
+from lvae.commands import arguments, process
+
+
+def main(words: list[str]) -> None:
+    """Parses the flags and draws."""
+    parser = _parser()
+    chosen, rest = parser.parse_known_args(words)
+    if chosen.help and not chosen.mode:
+        parser.print_help()
+        return
+    from lvae.runs import modes
+    from lvae.tasks import restoring
+
+    task, config = restoring.read_task(chosen.workdir)
+    mode = modes.find_mode(task, chosen.mode, f"the task {config.task} of {chosen.workdir}")
+    if chosen.help:
+        parser.print_help()
+        print()
+        arguments.mode_parser(chosen.mode, mode.options, mode.help).print_help()
+        return
+    options = arguments.mode_options(chosen.mode, mode.options, rest, mode.help)
+    shard = modes.parse_shard(chosen.shard)
+    process.initialize_hosts(chosen)
+    process.prepare_jax(chosen.device)
+
+    from lvae.runs.export.writer import Layout
+    from lvae.tasks.task import Request
+
+    request = Request(chosen.mode, chosen.seed, chosen.num_samples, chosen.data, options)
+    out = chosen.out or chosen.workdir / "samples" / chosen.mode
+    run = restoring.load_run(task, config, chosen.workdir)
+    modes.draw(restoring.Loaded(task, config, run), request, out, Layout(chosen.format, shard))
+
+
+def _parser() -> arguments.Parser:
+    parser = arguments.Parser(description=__doc__, add_help=False)
+    parser.add_argument("--help", "-h", action="store_true", help="Show this, and leave.")
+    parser.add_argument(
+        "--mode",
+        default="",
+        help="What to do; an unknown mode lists those that the run's task offers.",
+    )
+    parser.add_argument(
+        "--workdir", type=arguments.path, default=Path("runs/default"), help="Run to draw from."
+    )
+    parser.add_argument(
+        "--out",
+        type=arguments.path,
+        help="Folder to write to; nothing else is touched. Default: WORKDIR/samples/MODE.",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="Seed of everything random. A sample depends on it and on its own number alone.",
+    )
+    parser.add_argument(
+        "--num_samples",
+        type=arguments.positive,
+        help="Samples in all. Default: the mode's own number.",
+    )
+    parser.add_argument(
+        "--data",
+        type=arguments.path,
+        help="Input: a folder or file of the task's own kind. Default: the mode's own.",
+    )
+    parser.add_argument(
+        "--format",
+        default="files",
+        help="Layout of the data set: files (loose files), webdataset (tar shards) or parquet.",
+    )
+    parser.add_argument(
+        "--shard",
+        default="0/1",
+        help="Part i/n of the samples, i from 0: n processes share the work, in any order.",
+    )
+    arguments.add_hosts(parser)
+    arguments.add_device(parser)
+    return parser

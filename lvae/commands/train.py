@@ -1,0 +1,103 @@
+"""Trains a model: train.py --config=configs/default.py [--workdir=DIR] [--config.any.field=value].
+
+Writes everything about the run into its directory; the same command resumes an unfinished run.
+"""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from lvae.commands import arguments, process
+from lvae.errors import UserError
+
+DEFAULT = "configs/default.py"
+
+
+def main(words: list[str]) -> None:
+    """Parses the flags and trains."""
+    config_words = [
+        word for word in words if word.lstrip("-").split("=")[0].split(".")[0] == "config"
+    ]
+    chosen = _parser().parse_args([word for word in words if word not in config_words])
+    file, config = read_config(config_words)
+    process.initialize_hosts(chosen)
+    process.prepare_jax(chosen.device)
+
+    from lvae.runs import loop
+    from lvae.tasks import registry
+
+    task = registry.find(config.task)
+    workdir = chosen.workdir or Path("runs") / Path(file).stem
+    if chosen.seeds > 1:
+        seeds = range(config.seed, config.seed + chosen.seeds)
+        loop.train_seeds(task, config, seeds, workdir)
+    else:
+        loop.train(task, config, workdir)
+
+
+def _parser() -> arguments.Parser:
+    parser = arguments.Parser(description=__doc__)
+    parser.add_argument(
+        "--config",
+        default=DEFAULT,
+        metavar="FILE[:VARIANT]",
+        help="Experiment to run: one of the files in configs/, with :VARIANT behind it where the "
+        "file has variants. Any field is set by --config.field=value.",
+    )
+    parser.add_argument(
+        "--workdir",
+        type=arguments.path,
+        help="Run directory: config, metrics, checkpoints, figures. Default: runs/NAME of the "
+        "config file.",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=arguments.positive,
+        default=1,
+        help="Seeds trained at once, counted from config.seed; above 1 the runs go to "
+        "WORKDIR/seed-N.",
+    )
+    arguments.add_hosts(parser)
+    arguments.add_device(parser)
+    return parser
+
+
+def read_config(words: list[str]) -> tuple[str, ConfigDict]:
+    """(file, config) of --config=FILE[:VARIANT] and --config.field=value.
+
+    Raises:
+      UserError: no such file, variant or field, or a value of another type.
+    """
+    from absl import flags
+    from ml_collections import config_flags
+
+    for word in words:
+        if "=" not in word:
+            raise UserError(f"{word}: has no value; write {word}=VALUE")
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file(
+        "config", DEFAULT, lock_config=True, flag_values=values, sys_argv=["lvae", *words]
+    )
+    file = next((word for word in words if word.startswith("--config=")), f"--config={DEFAULT}")
+    try:
+        values(["lvae", *words])
+        config: ConfigDict = values["config"].value
+        str(config.task)  # what could not be loaded says so only when it is used
+    except flags.Error as error:
+        raise UserError(process.one_line(error)) from error
+    except OSError as error:
+        known = ", ".join(sorted(path.name for path in Path("configs").glob("[!_]*.py")))
+        raise UserError(f"{file}: cannot be loaded; configs/ has {known}") from error
+    except (AttributeError, KeyError, TypeError, ValueError, UserError) as error:
+        raise UserError(
+            f"{file}: {process.one_line(error)}; see the file for its fields"
+        ) from error
+    return file.removeprefix("--config=").split(":")[0], _expanded(config)
+
+
+def _expanded(config: ConfigDict) -> ConfigDict:
+    """~ of paths is the user's home."""
+    data = config.get("data")
+    if data is not None and str(data.get("path", "")).startswith("~"):
+        data.path = str(arguments.path(data.path))
+    return config

@@ -1,0 +1,65 @@
+"""Measures of a run, split by split; the pictures of it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lvae import atomic
+from lvae.figures import canvas
+from lvae.imaging.sheets import png
+from lvae.storage import records
+from lvae.tasks.task import Run, Splits, Task
+
+SPLITS = ("train", "validation", "test")
+
+
+def while_training(task: Task[Any], run: Run[Any], splits: Splits) -> dict[str, Any]:
+    """The quick measures of the splits that the task watches, names led by the split's."""
+    result: dict[str, Any] = {}
+    for split in _present(task.watched, splits):
+        result |= _named(split, task.evaluate(run, splits, split, False))
+    return result
+
+
+def thorough(task: Task[Any], run: Run[Any], splits: Splits) -> dict[str, Any]:
+    """Everything that the task measures.
+
+    Names are led by the split's. Those of the splits that the task reports stand without it, too.
+    """
+    flat: dict[str, Any] = {}
+    named: dict[str, Any] = {}
+    reported = _present(task.reported, splits)
+    tested = {"test"} & set(splits)
+    for split in [name for name in SPLITS if name in {*reported, *tested}]:
+        numbers = task.evaluate(run, splits, split, True)
+        named |= _named(split, numbers)
+        if split in reported:
+            flat |= numbers
+    return records.plain(flat | named)
+
+
+def _present(wanted: Any, splits: Splits) -> list[str]:
+    """The splits of these that there are; training where there is none."""
+    return [name for name in wanted if name in splits] or ["train"]
+
+
+def _named(split: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{split}_{name}": value for name, value in numbers.items()}
+
+
+def write_figures(task: Task[Any], run: Run[Any], splits: Splits) -> None:
+    """The task's pictures into `figures/` of the run directory."""
+    history = records.read_metrics(run.workdir)
+    for name, picture in task.figures(run, splits, history):
+        write_picture(run.workdir / "figures" / f"{name}.png", picture)
+
+
+def write_picture(path: Path, picture: Figure | np.ndarray) -> None:
+    """A figure, or uint8 pixels, as a PNG."""
+    if isinstance(picture, np.ndarray):
+        atomic.write_bytes(path, png(picture))
+    else:
+        canvas.save(picture, path)

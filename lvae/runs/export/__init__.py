@@ -1,0 +1,1 @@
+"""One exporter for every mode of every task: samples in, files out, whole or not at all."""

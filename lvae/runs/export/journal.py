@@ -1,0 +1,227 @@
+"""What an export knows about itself: a manifest when it is finished, a journal until then.
+
+Both hold the same lines: what was asked for, one field a line, then one line a sample. A manifest
+is a JSON object. A journal, `.progress.jsonl`, grows as samples are finished and goes when the
+manifest is there. Neither is ever held in memory as a whole: a data set of millions needs no more
+than one of hundreds.
+
+A shard's records are `manifest-i-of-n.json` and `.progress-i-of-n.jsonl`; `merge` makes one
+manifest of them, the same bytes as a single process writes.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lvae import atomic
+from lvae.configuration import differences
+from lvae.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows; two processes on one export are then not noticed
+    fcntl = None  # type: ignore[assignment]
+
+_SAMPLES = '"samples": [\n'
+
+Header = dict[str, Any]
+
+
+def manifest_path(out: Path, shard: tuple[int, int]) -> Path:
+    """Of a shard; of a set in one part, manifest.json."""
+    index, count = shard
+    return out / ("manifest.json" if count == 1 else f"manifest-{index}-of-{count}.json")
+
+
+def journal_path(out: Path, shard: tuple[int, int]) -> Path:
+    """Of a shard; it is there while the shard is being written."""
+    index, count = shard
+    return out / (".progress.jsonl" if count == 1 else f".progress-{index}-of-{count}.jsonl")
+
+
+def records(out: Path) -> list[Path]:
+    """Every manifest and journal in `out`."""
+    return [*sorted(out.glob("manifest*.json")), *sorted(out.glob(".progress*.jsonl"))]
+
+
+def check_same(header: Header, out: Path, shards: int, *, ignore: tuple[str, ...] = ()) -> None:
+    """Compares `header`, but for the fields in `ignore`, with every record in `out`.
+
+    Raises:
+      UserError: `out` holds another export, or this one cut into another number of shards.
+    """
+    wanted = {key: value for key, value in header.items() if key not in ignore}
+    for path in records(out):
+        found = read_header(path)
+        if found is None:
+            continue
+        changes = differences({k: v for k, v in found.items() if k not in ignore}, wanted)
+        if changes:
+            more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+            raise UserError(
+                f"{out}: holds another data set, see {path.name} ({changes[0]}{more}); choose "
+                "another folder, ask for the same again, or remove this one"
+            )
+        cut = _shards(path)
+        if cut != shards and path.name != "manifest.json":
+            raise UserError(
+                f"{out}: is being written in {cut} shards ({path.name}), not {shards}; finish "
+                "those, or choose another folder"
+            )
+
+
+def read_header(path: Path) -> Header | None:
+    """What was asked for, from the first lines of a manifest or journal; None if a journal ends in
+    them.
+
+    Raises:
+      UserError: the file is no record of an export.
+    """
+    lines: list[str] = []
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                if line == _SAMPLES:
+                    header = json.loads("".join(lines).rstrip().rstrip(",") + "}")
+                    if not isinstance(header, dict):
+                        break
+                    return header
+                lines.append(line)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); choose another folder") from error
+    if path.suffix == ".jsonl":
+        return None
+    raise UserError(f"{path}: not the manifest of a data set drawn here; choose another folder")
+
+
+def sample_lines(path: Path) -> Iterator[str]:
+    """The samples in a manifest or journal, one JSON object each; a last line cut short is left
+    out."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            if line == _SAMPLES:
+                break
+        for line in file:
+            if not line.endswith("\n") or line.startswith("]"):
+                return
+            yield line.rstrip("\n").rstrip(",")
+
+
+class Journal:
+    """The samples finished so far, on disk."""
+
+    def __init__(self, path: Path, header: Header):
+        """Opens the journal at `path`, or begins it.
+
+        Raises:
+          UserError: another process is at it, or it cannot be written.
+        """
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a+b")
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._file.close()
+                raise UserError(
+                    f"{path.parent}: another process is writing this data set; wait or stop it"
+                ) from None
+            except OSError:
+                pass  # a file system without locks
+        if read_header(path) is None:
+            self._file.truncate(0)
+            self._append(_head(header))
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):  # a full disk was reported when the note was added
+            self._file.close()
+
+    def keep(self, samples: int) -> None:
+        """Forgets all but the first `samples`."""
+        self._file.seek(0)
+        while self._file.readline() != _SAMPLES.encode():
+            pass
+        for _ in range(samples):
+            self._file.readline()
+        self._file.truncate(self._file.tell())
+
+    def add(self, samples: Iterable[dict[str, Any]]) -> None:
+        """Notes that these are finished."""
+        self._append("".join(f"{json.dumps(sample)},\n" for sample in samples))
+
+    def _append(self, text: str) -> None:
+        try:
+            self._file.write(text.encode())
+            self._file.flush()
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: cannot be written ({error.strerror}); free some space and run again"
+            ) from error
+
+
+def write_manifest(
+    path: Path, header: Header, samples: Iterable[str], staging: Path | None = None
+) -> None:
+    """Streams a manifest, complete or not at all.
+
+    Raises:
+      UserError: the disk is full or the place is read-only.
+    """
+    count = 0
+    with (
+        atomic.replacing(path, staging) as temporary,
+        temporary.open("w", encoding="utf-8") as file,
+    ):
+        file.write(_head(header))
+        for line in samples:
+            file.write(",\n" * (count > 0) + line)
+            count += 1
+        counts = json.dumps({"samples": count})
+        file.write("\n" * (count > 0) + f'],\n"counts": {counts}\n}}\n')
+
+
+def merge(out: str | Path) -> Path:
+    """Makes `manifest.json` of the manifests of all shards, and removes those.
+
+    Raises:
+      UserError: there is no shard, one is missing, or they are of different data sets.
+    """
+    out = Path(out)
+    whole = out / "manifest.json"
+    shards = sorted(out.glob("manifest-*-of-*.json"))
+    if not shards:
+        if whole.exists():
+            return whole
+        raise UserError(f"{out}: no manifest of a shard in it; draw them with --shard=i/n")
+    count = _shards(shards[0])
+    paths = [manifest_path(out, (index, count)) for index in range(count)]
+    for index, path in enumerate(paths):
+        if not path.exists():
+            raise UserError(
+                f"{out}: shard {index} of {count} is not there; --shard={index}/{count}"
+            )
+    header = read_header(paths[0])
+    assert header is not None
+    check_same(header, out, count)
+    if not whole.exists():
+        write_manifest(whole, header, (line for path in paths for line in sample_lines(path)))
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return whole
+
+
+def _shards(path: Path) -> int:
+    """Into how many shards the export is cut that wrote this record."""
+    _, found, count = path.stem.rpartition("-of-")
+    return int(count) if found and count.isdecimal() else 1
+
+
+def _head(header: Header) -> str:
+    fields = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in header.items()]
+    return "{\n" + ",\n".join(fields) + ",\n" + _SAMPLES

@@ -1,0 +1,93 @@
+"""The mode runner: a run and a request in, a data set out. The same for every task."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+
+from lvae import configuration
+from lvae.errors import UserError
+from lvae.runs.export import formats
+from lvae.runs.export.writer import Layout, Summary, write_data_set
+from lvae.runs.progress import Progress
+from lvae.runs.provenance import versions
+from lvae.tasks.restoring import Loaded
+from lvae.tasks.task import Mode, Request, Task
+
+
+def find_mode(task: Task, name: str, where: str) -> Mode:
+    """The mode of that name.
+
+    Raises:
+      UserError: the task has none; `where` says whose task it is.
+    """
+    if name not in task.modes:
+        raise UserError(f"--mode={name}: no such mode; {where} offers {', '.join(task.modes)}")
+    return task.modes[name]
+
+
+def draw(loaded: Loaded, request: Request, out: Path, layout: Layout = Layout()) -> Summary:  # noqa: B008
+    """Draws what is asked for into `out`.
+
+    With several processes each takes its own shard.
+
+    Raises:
+      UserError: an unknown mode, a format that it cannot write, bad input, a folder that holds
+        something else, a full disk.
+    """
+    mode = find_mode(loaded.task, request.mode, f"the task {loaded.config.task}")
+    formats.check(layout.format, mode.formats, request.mode)
+    _refuse_input_folder(request, out)
+    if jax.process_count() > 1:
+        here = (jax.process_index(), jax.process_count())
+        layout = Layout(layout.format, here, layout.samples_per_file)
+    if request.options is None:
+        request = dataclasses.replace(request, options=mode.options())
+    plan = mode.plan(loaded.run, request)
+    if not len(plan.names):
+        raise UserError(f"--num_samples, --data: nothing to draw for --mode={request.mode}")
+    with Progress(0, len(plan.names)) as progress:
+        summary = write_data_set(
+            out,
+            plan,
+            described(loaded, request),
+            layout,
+            versions=versions(),
+            progress=progress.drawn,
+        )
+        progress.note(str(summary))
+    return summary
+
+
+def described(loaded: Loaded, request: Request) -> dict[str, object]:
+    """What identifies a data set: another request may not go to the same folder."""
+    return {
+        "mode": request.mode,
+        "seed": request.seed,
+        "num_samples": request.num_samples,
+        "data": str(request.data) if request.data else None,
+        "options": vars(request.options) if request.options is not None else {},
+        "config": configuration.to_dict(loaded.config),
+    }
+
+
+def _refuse_input_folder(request: Request, out: Path) -> None:
+    if request.data is None:
+        return
+    source = request.data.resolve()
+    if out.resolve() in (source, source.parent if source.is_file() else source):
+        raise UserError(
+            f"--out={out}: holds the input, which is never written over; choose another folder"
+        )
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """(index, count) from "i/n".
+
+    Raises:
+      UserError: not of that form, or the index is not below the count.
+    """
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise UserError(f"--shard={text}: write i/n with 0 <= i < n, as in --shard=0/4")
+    return int(index), int(count)

@@ -1,0 +1,1 @@
+"""Systems of laser grids: the VAE that draws them, the network that matches them."""

@@ -1,0 +1,32 @@
+"""What tells one design of the laser-grid VAE from another: a value that holds pure functions."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jaxtyping import Array, Bool, Float, Key
+
+from lvae.models.encoder_decoder import EncoderDecoder
+from lvae.tasks.grids.vae.settings import Settings
+from lvae.tasks.task import LossFunction, Spec, Splits, Variables
+
+Points = Float[Array, "frames rows columns 2"]
+Visible = Bool[Array, "frames rows columns"]
+Codes = Float[Array, "frames latents"]
+Logits = Float[Array, "frames rows columns"]
+
+
+class Design(NamedTuple):
+    """The functions of a design.
+
+    encode: points and visibility -> mean and log-variance of the codes. decode: codes -> points, px,
+    and a number above 0 where a point is seen. constrain: points that noise was added to -> points
+    as the design has them. The others are as in `lvae.tasks.task.Task`.
+    """
+
+    network: Callable[[Settings], EncoderDecoder]
+    init: Callable[[Settings, Spec, Key[Array, ""]], Variables]
+    prepare: Callable[[Settings, Variables, Splits], Variables]
+    loss: Callable[[Settings], LossFunction]
+    encode: Callable[[Settings, Variables, Points, Visible], tuple[Codes, Codes]]
+    decode: Callable[[Settings, Variables, Codes], tuple[Points, Logits]]
+    constrain: Callable[[Settings, Points], Points]

@@ -1,0 +1,64 @@
+"""Which pictures a laser-grid VAE gets: arrays here, drawing in `lvae.figures.laser_grid`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from lvae.figures import canvas
+from lvae.figures import laser_grid as drawn
+from lvae.grids.rendering import render
+from lvae.tasks.grids.data import real_frames
+from lvae.tasks.grids.vae import drawing
+from lvae.tasks.grids.vae.settings import Settings
+from lvae.tasks.task import Explorer, NamedPicture, Run, Split, Splits
+
+TERMS = ("reconstruction", "coding", "kl", "visibility", "error_px", "reconstruction_px_mean")
+
+
+def figures(
+    run: Run[Settings], splits: Splits, history: Sequence[Mapping[str, Any]]
+) -> Iterator[NamedPicture]:
+    """Frames of every recording rebuilt, the codes, the losses."""
+    train = real_frames(splits)
+    held_out = splits.get("validation", train)
+    for name, split in (("train", train), ("validation", held_out)):
+        first = np.unique(split["recording"], return_index=True)[1]  # one frame per recording
+        points, visible = split["points"][first], split["visible"][first]
+        decoded = drawing.reconstruct(run, points, visible)
+        yield (
+            f"reconstructions_{name}",
+            drawn.reconstructions(
+                points,
+                visible,
+                decoded.points,
+                decoded.visible,
+                split["id"][first],
+                run.settings.frame_size,
+            ),
+        )
+    codes = drawing.encode_frames(run, train["points"], train["visible"])
+    yield "codes", drawn.code_map(codes.mean, train["recording"])
+    yield "losses", canvas.loss_curves(history, TERMS)
+
+
+def encode(run: Run[Settings], frames: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of the codes of frames (points, visible)."""
+    return drawing.encode_frames(run, frames["points"], frames["visible"])
+
+
+def decode(run: Run[Settings], codes: Float[np.ndarray, "n latents"]) -> Split:
+    """The most likely grids: points, px, and visible."""
+    return drawing.decode_means(run, codes)._asdict()
+
+
+def rendered(run: Run[Settings], frames: Split) -> UInt8[np.ndarray, "n height width"]:
+    """Moving images of frames (points, visible)."""
+    size = run.settings.frame_size
+    return np.stack(
+        [render(grid, seen, size) for grid, seen in zip(frames["points"], frames["visible"])]
+    )
+
+
+EXPLORER = Explorer(encode, decode, rendered, label="recording")

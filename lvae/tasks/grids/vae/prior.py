@@ -1,0 +1,111 @@
+"""Where new codes come from: N(0, I), or the codes that the training recordings really have.
+
+A VAE's aggregate posterior is never quite its prior: N(0, I) draws codes between and beyond those
+of real frames, whose grids are rougher and wilder than any recording. The mixture is fitted to the
+codes of training frames, each mixed with two others and stretched a little, and covers what lies
+between and around the recordings.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from lvae.keys import stream
+from lvae.tasks.grids.vae.drawing import Codes, encode_frames, normal_codes
+from lvae.tasks.grids.vae.settings import OrderedSamplingSettings, Settings
+from lvae.tasks.task import Run, Split
+
+Draw = Callable[[Int[np.ndarray, " samples"]], Float[np.ndarray, "samples latents"]]
+
+
+class Mixture(NamedTuple):
+    """A Gaussian mixture over codes: cumulative weights, means, lower Cholesky factors of the
+    covariances."""
+
+    cumulative: Float[np.ndarray, " components"]
+    means: Float[np.ndarray, "components latents"]
+    factors: Float[np.ndarray, "components latents latents"]
+
+
+def prior_codes(run: Run[Settings], seed: int, frames: Split | None = None) -> Draw:
+    """A function from sample indices to codes, by config.sampling.prior.
+
+    frames: filled, visible and real, that the mixture is fitted to; None for the run's own.
+    """
+    sampling = run.settings.sampling
+    if not isinstance(sampling, OrderedSamplingSettings) or sampling.prior == "normal":
+        key = stream(seed, "prior")
+        latents = run.settings.model.latents
+        return lambda indices: normal_codes(key, indices, latents)
+    source = run.variables["buffers"]["frames"] if frames is None else frames
+    mixture = fit_mixture(run, sampling, source)
+    return lambda indices: draw_codes(mixture, seed, indices)
+
+
+def fit_mixture(run: Run[Settings], sampling: OrderedSamplingSettings, frames: Split) -> Mixture:
+    """The mixture of these frames; the same for the same run and frames."""
+    from sklearn.mixture import GaussianMixture  # a second to import, needed only here
+
+    codes: Codes = encode_frames(run, *varied_frames(frames, sampling))
+    generator = np.random.default_rng(0)
+    drawn = codes.mean + codes.deviation * generator.standard_normal(codes.mean.shape)
+    mixture = GaussianMixture(
+        min(sampling.prior_components, len(drawn) // 2),
+        covariance_type="full",
+        reg_covar=1e-3,
+        init_params="k-means++",
+        max_iter=50,
+        tol=1e-2,
+        random_state=0,
+    ).fit(drawn.astype(np.float64))
+    return Mixture(
+        np.cumsum(mixture.weights_),
+        mixture.means_.astype(np.float32),
+        np.linalg.cholesky(mixture.covariances_).astype(np.float32),
+    )
+
+
+def draw_codes(
+    mixture: Mixture, seed: int, indices: Int[np.ndarray, " samples"]
+) -> Float[np.ndarray, "samples latents"]:
+    """Codes of the samples of those indices, each from its own index."""
+    latents = mixture.means.shape[1]
+    uniform, normal = _drawn(stream(seed, "prior"), jnp.asarray(indices, jnp.int32), latents)
+    component = np.searchsorted(mixture.cumulative, np.asarray(uniform))
+    component = np.minimum(component, len(mixture.means) - 1)
+    scaled = np.einsum("nij,nj->ni", mixture.factors[component], np.asarray(normal))
+    return mixture.means[component] + scaled
+
+
+def _drawn(key: Key[Array, ""], indices: Array, latents: int) -> tuple[Array, Array]:
+    def one(index: Array) -> tuple[Array, Array]:
+        component_key, code_key = jax.random.split(jax.random.fold_in(key, index))
+        return jax.random.uniform(component_key), jax.random.normal(code_key, (latents,))
+
+    return jax.jit(jax.vmap(one))(indices)
+
+
+def varied_frames(
+    frames: Split, sampling: OrderedSamplingSettings
+) -> tuple[Float[np.ndarray, "n rows columns 2"], Bool[np.ndarray, "n rows columns"]]:
+    """Real frames, each a random share of the way to another frame, the result up to a third of the
+    way to another one, stretched a little; the others may be simulated. (points, visible); the
+    visibility is that of the nearer of the first two."""
+    generator = np.random.default_rng(0)
+    count, every = sampling.prior_codes, len(frames["real"])
+    first = generator.choice(np.flatnonzero(frames["real"]), count)
+    second, third = generator.integers(0, every, (2, count))
+    filled, seen = frames["filled"], frames["visible"]
+    # Mostly near one of the two: half-way between recordings the glottis' edges blur.
+    share = generator.beta(0.5, 0.5, (count, 1, 1))
+    mixed = filled[first] + share[..., None] * (filled[second] - filled[first])
+    mixed += generator.uniform(0.0, 0.3, (count, 1, 1, 1)) * (filled[third] - mixed)
+    visible = np.where(share > 0.5, seen[second], seen[first])
+    center = mixed.mean(axis=(1, 2), keepdims=True)
+    linear = np.eye(2) + sampling.prior_spread * generator.standard_normal((count, 2, 2))
+    points = np.einsum("nrcd,nde->nrce", mixed - center, linear) + center
+    return points.astype(np.float32), visible

@@ -1,0 +1,59 @@
+"""The laser-grid VAE as a task: each function is its design's."""
+
+from jaxtyping import Array, Key
+
+from lvae.models.encoder_decoder import EncoderDecoder
+from lvae.tasks.grids.data import load_recordings
+from lvae.tasks.grids.vae.drawing import design_of
+from lvae.tasks.grids.vae.measures import evaluate
+from lvae.tasks.grids.vae.modes import MODES
+from lvae.tasks.grids.vae.pictures import EXPLORER, figures
+from lvae.tasks.grids.vae.settings import Settings
+from lvae.tasks.task import LossFunction, Spec, Splits, Task, Variables, spec_of
+
+
+def load_data(settings: Settings) -> Splits:
+    """Frames by split, see `lvae.tasks.grids.data`."""
+    return load_recordings(settings.data)
+
+
+def spec(settings: Settings, splits: Splits) -> Spec:
+    """Shapes of the frames and their number; all else is in the config."""
+    return spec_of(splits)
+
+
+def network(settings: Settings, spec: Spec) -> EncoderDecoder:
+    """Encoder and decoder of the design."""
+    return design_of(settings).network(settings)
+
+
+def init(settings: Settings, spec: Spec, key: Key[Array, ""]) -> Variables:
+    """Parameters and buffers of the design."""
+    return design_of(settings).init(settings, spec, key)
+
+
+def prepare(settings: Settings, variables: Variables, splits: Splits) -> Variables:
+    """What the design measures on the training split."""
+    return design_of(settings).prepare(settings, variables, splits)
+
+
+def loss(settings: Settings, spec: Spec) -> LossFunction:
+    """The design's loss."""
+    return design_of(settings).loss(settings)
+
+
+TASK = Task(
+    settings=Settings,
+    load_data=load_data,
+    spec=spec,
+    network=network,
+    init=init,
+    prepare=prepare,
+    loss=loss,
+    evaluate=evaluate,
+    figures=figures,
+    modes=MODES,
+    explore=EXPLORER,
+    watched=("train", "validation"),
+    reported=("train", "validation"),
+)

@@ -1,0 +1,1 @@
+"""Systems of grey images: denoisers and regularised autoencoders."""

@@ -1,0 +1,1 @@
+"""Regularised autoencoders: sparse, contractive, concrete, variational."""

@@ -1,1 +1,0 @@
-"""State, step, loop, checkpoints, records: knows no task by name."""
