@@ -1,6 +1,6 @@
 """Draws from a trained run: python sample.py --mode=MODE [--workdir=DIR] [--out=DIR]; see --help."""
 
-from lvae.commands import process, sample
+from lvae.commands import process
 
 if __name__ == "__main__":
-    process.run(sample.main)
+    process.run_command("sample")

@@ -1,6 +1,6 @@
 """Trains a model: python train.py --config=configs/default.py [--workdir=DIR]; see --help."""
 
-from lvae.commands import process, train
+from lvae.commands import process
 
 if __name__ == "__main__":
-    process.run(train.main)
+    process.run_command("train")

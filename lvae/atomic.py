@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lvae.errors import UserError
 
+MARK = ".tmp-"  # in the name of a file that is being written
+
 
 @contextmanager
 def replacing(path: str | Path, staging: Path | None = None) -> Iterator[Path]:
@@ -22,7 +24,7 @@ def replacing(path: str | Path, staging: Path | None = None) -> Iterator[Path]:
     """
     path = Path(path)
     folder = staging or path.parent
-    temporary = folder / f".{path.stem}.tmp-{os.getpid()}{''.join(path.suffixes[-2:])}"
+    temporary = folder / f".{path.stem}{MARK}{os.getpid()}{''.join(path.suffixes[-2:])}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,6 +44,13 @@ def replacing(path: str | Path, staging: Path | None = None) -> Iterator[Path]:
 def _remove(path: Path) -> None:
     with contextlib.suppress(OSError):  # the first trouble is what is reported
         path.unlink(missing_ok=True)
+
+
+def remove_unfinished(*folders: Path) -> None:
+    """Removes what killed processes left in these folders; only where no other one is writing."""
+    for folder in folders:
+        for path in folder.glob(f".*{MARK}*"):
+            _remove(path)
 
 
 def make_folder(path: str | Path) -> None:

@@ -6,4 +6,4 @@ from lvae.commands.evaluate import evaluate, main
 __all__ = ["evaluate", "main"]
 
 if __name__ == "__main__":
-    process.run(main)
+    process.run_command("evaluate")

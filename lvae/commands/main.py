@@ -1,4 +1,4 @@
-"""lvae COMMAND: train, sample, evaluate, simulate, merge."""
+"""lvae COMMAND: train, sample, evaluate, inspect, simulate, merge."""
 
 import importlib
 import sys
@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "train a model into a run directory",
     "sample": "draw from a trained run",
     "evaluate": "print numbers about a trained run",
+    "inspect": "show what a config's reader finds, before training",
     "simulate": "write simulated recordings",
     "merge": "make one manifest of those of all shards",
 }

@@ -1,65 +1,84 @@
 """What every command does around its work: memory pages, signals, devices, mistakes in one line."""
 
 import argparse
-import atexit
-import gc
+import contextlib
+import errno
+import importlib
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
+from lvae.commands import stopping
 from lvae.errors import UserError
 
 MISTAKE = 2  # exit status of a mistake that the user can mend
-SIGNALS = (signal.SIGINT, signal.SIGTERM)  # exit status: 128 + the signal's number, as in shells
 DEVICES = ("auto", "cpu", "gpu", "tpu")
 LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 MEMORY_SETTINGS = "GLIBC_TUNABLES"  # an environment variable that glibc reads at the start
 
 
-class Stopped(BaseException):
-    """Ctrl-C, or a polite request of the system to end."""
-
-    def __init__(self, number: int):
-        super().__init__(number)
-        self.number = number
+def run_command(name: str) -> NoReturn:
+    """Runs the command `name`, one of the modules beside this one, as `run` does."""
+    run(lambda words: importlib.import_module(f"lvae.commands.{name}").main(words))
 
 
 def run(main: Callable[[list[str]], None], words: list[str] | None = None) -> NoReturn:
     """Runs `main` on the words of the command line and exits: 0, 2 after a user's mistake, 130
-    after Ctrl-C, 143 after SIGTERM."""
-    for number in SIGNALS:
-        signal.signal(number, _stop)
-    try:
-        start_with_large_pages()
-        atexit.register(gc.freeze)  # Python's last collections take seconds with this many modules
-        for stream in (sys.stdout, sys.stderr):
-            # A path in letters that the locale lacks is no reason to fail.
+    after Ctrl-C, 143 after SIGTERM. Slow imports belong inside `main`."""
+    stopping.hold()
+    start_with_large_pages()
+    stopping.watch()
+    os.environ["MPLBACKEND"] = "agg"  # figures are files; what a notebook sets may not be there
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # a path in letters that the locale lacks is no reason to fail
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
         main(sys.argv[1:] if words is None else words)
+        sys.stdout.flush()
     except UserError as error:
-        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
-        sys.exit(MISTAKE)
-    except Stopped as stopped:
-        _leave(stopped.number)
-    sys.exit(0)
+        _leave(MISTAKE, str(error))
+    except BrokenPipeError:  # the reader of stdout has gone, as in `lvae evaluate | head -0`
+        _leave(128 + signal.SIGPIPE)
+    except OSError as error:
+        if error.errno is None:  # raised by a library, not by the system
+            raise
+        _leave(MISTAKE, system_error(error))
+    _leave(0)
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    for other in SIGNALS:
-        signal.signal(other, signal.SIG_IGN)  # what cleans up is not interrupted again
-    raise Stopped(number)
+def _leave(status: int, message: str = "") -> NoReturn:
+    """Without Python's last collections, which take seconds with this many modules, and without
+    waiting for threads that import or compile."""
+    if message:
+        print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
+    jax = sys.modules.get("jax")
+    if status == 0 and jax is not None and jax.distributed.is_initialized():
+        jax.distributed.shutdown()
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    os._exit(status)
 
 
-def _leave(number: int) -> NoReturn:
-    """At once: threads that import or compile would be waited for, or abort the interpreter."""
-    print("interrupted; the same command resumes from the last whole state", file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(128 + number)
+REMEDIES = {
+    errno.ENOSPC: "free some space, then run the same command again",
+    errno.EDQUOT: "free some space, then run the same command again",
+    errno.EROFS: "choose a folder that can be written",
+    errno.EACCES: "check its rights, or choose another place",
+    errno.EPERM: "check its rights, or choose another place",
+    errno.ENOENT: "check its name",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOMEM: "ask for less at a time",
+}
+
+
+def system_error(error: OSError) -> str:
+    """What the system refused: the file, its reason, a remedy."""
+    file = f"{error.filename}: " if error.filename else ""
+    remedy = REMEDIES.get(error.errno or 0, "check that place, then run the same command again")
+    return " ".join(f"{file}{error.strerror}; {remedy}".split())
 
 
 def start_with_large_pages() -> None:

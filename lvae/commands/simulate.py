@@ -4,6 +4,7 @@ Writes train/, validation/ and test/ in the layout of real recordings: {id}.json
 per frame, and the regular grid as fix.json, so that whatever reads real recordings reads these.
 """
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -25,22 +26,28 @@ def write_recordings(out: Path, settings: SimulatorSettings, seed: int) -> int:
       UserError: `out` holds a split already, or cannot be written.
     """
     splits = simulate_splits(settings, seed)
+    staging = out / ".writing"  # what a killed call leaves; the next one begins anew
     for name in splits:
-        if (out / name).exists():
+        if (out / name).exists() and not staging.exists():
             raise UserError(f"{out / name}: is there already; choose another --out")
+    shutil.rmtree(staging, ignore_errors=True)
     size = (settings.frame_size, settings.frame_size)
     frames = 0
     for name, split in splits.items():
-        write_frames(out / name, split["id"], split["points"], split["visible"])
+        write_frames(staging / name, split["id"], split["points"], split["visible"])
         for identity, points, visible in zip(split["id"], split["points"], split["visible"]):
             image = png(render(points, visible, size))
-            atomic.write_bytes(out / name / f"{identity}_mov.png", image)
+            atomic.write_bytes(staging / name / f"{identity}_mov.png", image)
         frames += len(split["id"])
     share = settings.frame_size / 768
     pitch = 32 * share * 17 / (max(settings.rows, settings.columns) - 1)
     grid = regular_grid(settings.rows, settings.columns, (112 * share, 656 * share), pitch)
     everywhere = np.ones(grid.shape[:2], bool)
     atomic.write_text(out / "fix.json", frame_json(np.round(grid).astype(int), everywhere))
+    for name in splits:
+        shutil.rmtree(out / name, ignore_errors=True)
+        (staging / name).replace(out / name)
+    staging.rmdir()
     return frames
 
 

@@ -18,6 +18,7 @@ def initialize_hosts(coordinator: str, process_count: int, process_id: int) -> N
     """
     if not coordinator or jax.distributed.is_initialized():
         return
+    jax.config.update("jax_enable_preemption_service", False)  # it would keep SIGTERM to itself
     if coordinator == "auto":
         jax.distributed.initialize()
         return

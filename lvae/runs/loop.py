@@ -105,7 +105,8 @@ def _train_members(
                 for member in left:
                     atomic.make_folder(member.workdir)
                     locks.enter_context(only_trainer(member.workdir))
-                    records.write_config(member.workdir, member.config)
+                    _finished(member)  # the config that another trainer may have begun with since
+                    atomic.remove_unfinished(member.workdir, member.workdir / "figures")
                 import_beside()
             trained = iter(_trained(task, left, workdir))
             summaries = [next(trained) if summary is None else summary for summary in summaries]
@@ -151,11 +152,12 @@ def _trained(task: Task[Any], left: Sequence[Member], workdir: Path) -> list[dic
     devices.batch_sharding(mesh, settings.batch_size)  # refused before the data are read
     splits = task.load_data(left[0].settings)
     spec = spec_from_json(spec_to_json(task.spec(left[0].settings, splits)))
-    if devices.is_writer():
-        for member in left:
-            records.write_spec(member.workdir, spec_to_json(spec))
     if spec.examples < 1:
         raise UserError(f"{workdir}: the training split is empty; name data with config.data.path")
+    if devices.is_writer():
+        for member in left:  # once the data are read: a mistake in their path begins no run
+            records.write_config(member.workdir, member.config)
+            records.write_spec(member.workdir, spec_to_json(spec))
     total_steps = settings.total_steps(spec.examples)
     with members.opened(left) as stores:
         training = _Training(task, left, spec, splits, settings, total_steps, mesh, stores, workdir)
@@ -257,6 +259,8 @@ def _all_steps(
                     row.write(now, "evaluation", measured)
                 progress.report(records.plain(numbers[0]))
             if last or now % settings.checkpoint_every == 0:
+                for row in rows:
+                    row.flush()
                 single = members.unstack(states, len(rows))
                 for store, state in zip(training.stores, single):
                     store.save(now, state)

@@ -13,7 +13,7 @@ from orbax.checkpoint import v1 as ocp
 from lvae.errors import UserError
 
 FOLDER = "checkpoints"
-TRIES = 5  # of a reader, while a trainer replaces checkpoints
+TRIES = 100  # of a reader, each after a trainer has replaced the checkpoint that it was reading
 
 
 class Checkpoints:

@@ -1,12 +1,14 @@
 """What a run writes of itself: config.json, spec.json, metrics.jsonl, metrics.csv, TensorBoard
 events, summary.json."""
 
+import contextlib
 import csv
-import functools
 import io
 import json
 import math
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 
 from lvae import atomic, configuration
 from lvae.errors import UserError
+from lvae.storage.events import Events
 
 METRICS = "metrics.jsonl"
 TABLE = "metrics.csv"
@@ -37,24 +40,22 @@ class Records:
 
     def __init__(self, workdir: Path, step: int, enabled: bool = True):
         self._enabled = enabled
-        self._opened = False
         if not enabled:
             return
         self._workdir = workdir
-        rows = [row for row in read_metrics(workdir) if row["step"] <= step]
+        rows, damaged = _metrics(workdir)
+        rows = [row for row in rows if row["step"] <= step]
+        if damaged > 1:  # one is what a kill cuts short
+            print(
+                f"warning: {workdir / METRICS}: {damaged} lines from a damaged one on are dropped",
+                file=sys.stderr,
+            )
         atomic.write_text(workdir / METRICS, "".join(_line(row) for row in rows))
-        self._file = (workdir / METRICS).open("a", encoding="utf-8")
-        self._step = step
-
-    @functools.cached_property
-    def _events(self) -> Any:
-        """Opened with the first row: until then `loop.import_beside` has imported the package."""
-        from tensorboardX import SummaryWriter
-
-        self._opened = True
-        return SummaryWriter(
-            str(self._workdir / "tensorboard"), purge_step=self._step + 1 if self._step else None
-        )
+        try:
+            self._file = (workdir / METRICS).open("a", encoding="utf-8")
+        except OSError as error:
+            raise _not_written(workdir / METRICS, error) from error
+        self._events = Events(workdir / "tensorboard", step)
 
     def __enter__(self) -> "Records":
         return self
@@ -64,8 +65,7 @@ class Records:
             return
         try:
             self._file.close()
-            if self._opened:
-                self._events.close()
+            self._events.close()
             write_table(self._workdir)
         except (OSError, UserError) as error:
             if kind is None:  # else the first trouble is what is reported
@@ -80,26 +80,45 @@ class Records:
         if not self._enabled:
             return
         row = {"step": step, "kind": kind, **{key: plain(metrics[key]) for key in sorted(metrics)}}
-        try:
+        with self._writing():
             self._file.write(_line(row))
             self._file.flush()
             for name, value in row.items():
                 if isinstance(value, float) and math.isfinite(value):
-                    self._events.add_scalar(f"{kind}/{name}", value, step)
-        except OSError as error:
-            raise _not_written(self._workdir / METRICS, error) from error
+                    self._events.add(f"{kind}/{name}", value, step)
 
     def write_speed(self, step: int, steps_per_second: float) -> None:
         """The clock goes to TensorBoard only: rows stay comparable."""
         if self._enabled:
-            self._events.add_scalar("speed/steps_per_second", steps_per_second, step)
+            with self._writing():
+                self._events.add("speed/steps_per_second", steps_per_second, step)
+
+    def flush(self) -> None:
+        """All rows are on the disk, as they must be before a checkpoint of their step."""
+        if self._enabled:
+            with self._writing():
+                os.fsync(self._file.fileno())
+                self._events.flush()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _not_written(self._workdir / METRICS, error) from error
 
 
 def _not_written(path: Path, error: OSError | UserError) -> UserError:
-    reason = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, UserError):
+        return error
     return UserError(
-        f"{path}: cannot be written ({reason}); free some space, then run the same command again"
+        f"{path}: cannot be written ({_reason(error)}); free some space, then run the same command "
+        "again"
     )
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def plain(value: Any) -> Any:
@@ -125,25 +144,42 @@ def read_metrics(workdir: Path) -> list[Row]:
     Raises:
       UserError: the file cannot be read.
     """
+    rows, _ = _metrics(workdir)
+    return rows
+
+
+def _metrics(workdir: Path) -> tuple[list[Row], int]:
+    """The rows up to the first damaged one, and how many lines there are from that one on."""
     path = workdir / METRICS
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
-        return []
+        return [], 0
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check its rights") from error
+        raise UserError(f"{path}: cannot be read ({_reason(error)}); check its rights") from error
+    if not lines[-1]:
+        lines.pop()
     rows: list[Row] = []
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            break
-        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
-            break
-        if not isinstance(row.get("kind"), str):
-            break
+    for place, line in enumerate(lines):
+        row = _row(line)
+        if row is None:
+            return rows, len(lines) - place
         rows.append(row)
-    return rows
+    return rows, 0
+
+
+def _row(line: bytes) -> Row | None:
+    """A row, or None if the line is not one that `Records.write` wrote."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict) or row.get("kind") not in ("train", "evaluation"):
+        return None
+    whole_numbers = [value for value in row.values() if isinstance(value, int)]
+    if type(row.get("step")) is not int or row["step"] < 0 or max(map(abs, whole_numbers)) > 2**63:
+        return None
+    return row
 
 
 def write_table(workdir: Path) -> None:
@@ -230,24 +266,22 @@ def read_summary(workdir: Path) -> dict[str, Any] | None:
     path = workdir / SUMMARY
     if not path.exists():
         return None
-    return _read_object(path, "")
+    return _read_object(path, "", "delete it, then train again: that goes on from the last checkpoint")
 
 
+_RETRAIN = "bring it back, or delete it and train again"
 _NO_RUN = "there is no trained run here; train first, or name another --workdir"
 
 
-def _read_object(path: Path, absent: str) -> dict[str, Any]:
+def _read_object(path: Path, absent: str, remedy: str = _RETRAIN) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path}: {absent}") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({error}); bring it back, or delete it and train again"
-        ) from error
+        raise UserError(f"{path}: cannot be read ({_reason(error)}); {remedy}") from error
     if not isinstance(content, dict):
         raise UserError(
-            f"{path}: holds a JSON {type(content).__name__}; expected an object; bring it back, or "
-            "delete it and train again"
+            f"{path}: holds a JSON {type(content).__name__}; expected an object; {remedy}"
         )
     return content

@@ -56,7 +56,13 @@ def load_run(task: Task[Any], config: ml_collections.ConfigDict, workdir: Path) 
     settings = configuration.parse(task.settings, config)
     spec = read_spec(workdir)
     averaged = settings.training.ema_decay > 0
-    shapes = variable_shapes(task, settings, spec)
+    try:
+        shapes = variable_shapes(task, settings, spec)
+    except Exception as error:  # whatever a network raises for settings that no run began with
+        raise UserError(
+            f"{workdir}: {records.CONFIG} and {records.SPEC} do not fit each other "
+            f"({type(error).__name__}: {error}); bring them back, or train again"
+        ) from error
     return Run(settings, spec, checkpoints.load_variables(workdir, shapes, averaged), workdir)
 
 

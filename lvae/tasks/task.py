@@ -5,6 +5,7 @@ package and is found by its name through the entry-point group `lvae.tasks`.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -25,6 +26,8 @@ Variables = Mapping[
 Numbers = Mapping[str, Any]  # name -> number, or lists and mappings of numbers
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 Batch = Mapping[str, Array]
+NUMERIC = "biuf"  # kinds of dtypes that go to the device
+LARGEST = 2**31  # numbers in an example
 
 
 class SettingsLike(Protocol):
@@ -227,7 +230,7 @@ def spec_of(splits: Splits, **facts: Any) -> Spec:
 
 def numeric(fields: Split) -> dict[str, np.ndarray]:
     """The fields of a split that go to the device: strings and objects stay on the host."""
-    return {name: array for name, array in fields.items() if array.dtype.kind in "biuf"}
+    return {name: array for name, array in fields.items() if array.dtype.kind in NUMERIC}
 
 
 def spec_to_json(spec: Spec) -> dict[str, Any]:
@@ -247,12 +250,33 @@ def spec_from_json(values: Mapping[str, Any]) -> Spec:
     """
     try:
         fields = {
-            name: jax.ShapeDtypeStruct(tuple(field["shape"]), np.dtype(field["dtype"]))
+            name: jax.ShapeDtypeStruct(_shape(field["shape"]), _dtype(field["dtype"]))
             for name, field in values["fields"].items()
         }
-        return Spec(fields, int(values["examples"]), dict(values["facts"]))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        return Spec(fields, _count(values["examples"]), dict(values["facts"]))
+    except (KeyError, TypeError, AttributeError, ValueError, SyntaxError) as error:
         raise ValueError(f"no spec of data: {type(error).__name__} {error}") from error
+
+
+def _shape(sizes: Sequence[Any]) -> tuple[int, ...]:
+    """The sizes of an array, each one that memory can hold."""
+    shape = tuple(_count(size) for size in sizes)
+    if math.prod(shape) > LARGEST:
+        raise ValueError(f"shape {shape} has more than {LARGEST} numbers")
+    return shape
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r}, expected a whole number")
+    return value
+
+
+def _dtype(name: Any) -> np.dtype:
+    dtype = np.dtype(name) if isinstance(name, str) else None
+    if dtype is None or dtype.kind not in NUMERIC:
+        raise ValueError(f"{name!r} is no type of numbers")
+    return dtype
 
 
 class Numbered(Sequence[str]):

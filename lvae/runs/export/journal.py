@@ -24,7 +24,7 @@ try:
 except ImportError:  # no such locks on Windows; two processes on one export are then not noticed
     fcntl = None  # type: ignore[assignment]
 
-_SAMPLES = '"samples": [\n'
+_SAMPLES = b'"samples": [\n'
 
 Header = dict[str, Any]
 
@@ -79,34 +79,61 @@ def read_header(path: Path) -> Header | None:
     Raises:
       UserError: the file is no record of an export.
     """
-    lines: list[str] = []
+    lines: list[bytes] = []
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             for line in file:
                 if line == _SAMPLES:
-                    header = json.loads("".join(lines).rstrip().rstrip(",") + "}")
+                    header = json.loads(b"".join(lines).rstrip().rstrip(b",") + b"}")
                     if not isinstance(header, dict):
                         break
                     return header
                 lines.append(line)
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); choose another folder") from error
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{path}: cannot be read ({reason}); choose another folder") from error
     if path.suffix == ".jsonl":
         return None
     raise UserError(f"{path}: not the manifest of a data set drawn here; choose another folder")
 
 
 def sample_lines(path: Path) -> Iterator[str]:
-    """The samples in a manifest or journal, one JSON object each; a last line cut short is left
-    out."""
-    with path.open(encoding="utf-8") as file:
+    """The samples in a journal, one JSON object each; from the first damaged line on (a kill cuts
+    the last one short) they are left out."""
+    for line in _lines_of_samples(path):
+        if not _is_sample(line):
+            return
+        yield line.decode().rstrip("\n").rstrip(",")
+
+
+def _finished_lines(path: Path) -> Iterator[str]:
+    """The samples in a manifest, one JSON object each.
+
+    Raises:
+      UserError: it is damaged.
+    """
+    for line in _lines_of_samples(path):
+        if line.startswith(b"]"):
+            return
+        if not _is_sample(line):
+            break
+        yield line.decode().rstrip("\n").rstrip(",")
+    raise UserError(f"{path}: is damaged or cut short; delete it and draw that shard again")
+
+
+def _lines_of_samples(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
         for line in file:
             if line == _SAMPLES:
                 break
-        for line in file:
-            if not line.endswith("\n") or line.startswith("]"):
-                return
-            yield line.rstrip("\n").rstrip(",")
+        yield from file
+
+
+def _is_sample(line: bytes) -> bool:
+    try:
+        return line.endswith(b"\n") and isinstance(json.loads(line.rstrip().rstrip(b",")), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 class Journal:
@@ -145,7 +172,7 @@ class Journal:
     def keep(self, samples: int) -> None:
         """Forgets all but the first `samples`."""
         self._file.seek(0)
-        while self._file.readline() != _SAMPLES.encode():
+        while self._file.readline() != _SAMPLES:
             pass
         for _ in range(samples):
             self._file.readline()
@@ -210,7 +237,7 @@ def merge(out: str | Path) -> Path:
     assert header is not None
     check_same(header, out, count)
     if not whole.exists():
-        write_manifest(whole, header, (line for path in paths for line in sample_lines(path)))
+        write_manifest(whole, header, (line for path in paths for line in _finished_lines(path)))
     for path in paths:
         path.unlink(missing_ok=True)
     return whole
@@ -224,4 +251,4 @@ def _shards(path: Path) -> int:
 
 def _head(header: Header) -> str:
     fields = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in header.items()]
-    return "{\n" + ",\n".join(fields) + ",\n" + _SAMPLES
+    return "{\n" + ",\n".join(fields) + ",\n" + _SAMPLES.decode()

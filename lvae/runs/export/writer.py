@@ -115,6 +115,8 @@ def write_data_set(
             f"{out}: cannot be written ({error.strerror}); choose another folder"
         ) from error
     with book:
+        if manifest.exists():  # another process has finished meanwhile
+            return _complete(writer, header)
         shutil.rmtree(writer.staging, ignore_errors=True)  # of a run that was killed
         left, done = _unfinished(out, parts, book.path)
         book.keep(done)
@@ -258,7 +260,7 @@ def _header(
         raise ValueError(f"request has a field {sorted(own)[0]}; this is the writer's own")
     digest = hashlib.sha256()
     for name in plan.names:
-        digest.update(name.encode() + b"\n")
+        digest.update(name.encode(errors="surrogateescape") + b"\n")
     export: dict[str, Any] = {
         "format": layout.format,
         "names": {"count": len(plan.names), "sha256": digest.hexdigest()},
