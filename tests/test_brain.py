@@ -17,7 +17,7 @@ from lvae.data.brain.volume_slices import slice_volume
 from lvae.data.problems import Problems
 from lvae.errors import UserError
 
-CONFIG = brain.BrainConfig(
+CONFIG = brain.DataSettings(
     path="",
     size=32,
     field_of_view_mm=256.0,
@@ -224,10 +224,11 @@ def test_config_is_checked():
     for changes in (
         {"size": 30},
         {"slices": 0},
-        {"subjects": (1, 1)},
+        {"field_of_view_mm": 0.0},
+        {"subjects": (1, 1, 0)},
         {"fractions": (0.5, 0.2, 0.2)},
     ):
-        with pytest.raises(ValueError, match="expected"):
+        with pytest.raises(ValueError, match=f"{next(iter(changes))}=.*: must be"):
             dataclasses.replace(CONFIG, **changes)
 
 

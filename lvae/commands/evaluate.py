@@ -45,5 +45,5 @@ def evaluate(workdir: Path, data: Path | None = None) -> dict[str, Any]:
         config = copy.deepcopy(config)
         config.data.path = str(data)
         settings = configuration.parse(task.settings, config)
-    splits = task.load_data(settings)
+    splits = restoring.load_data(task, settings, run.spec)
     return evaluation.thorough(task, dataclasses.replace(run, settings=settings), splits)

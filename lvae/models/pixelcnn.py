@@ -8,8 +8,6 @@ Codes are read in raster order. Like its layers (`lvae.models.causal_layers`), t
 whole maps or one position at a time; `lvae.models.raster_sampling` draws from it.
 """
 
-import re
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -24,9 +22,7 @@ from lvae.models.causal_layers import (
     ReferenceBlock,
     Rows,
 )
-
-BLOCK = r"(R|G|A)((?<=G)[1-9][0-9]*)?"  # of a config's `blocks`
-BLOCKS = rf"({BLOCK})*"
+from lvae.models.pixelcnn_blocks import block_kinds
 
 Vectors = Float[Array, "batch rows columns embedding"]  # that stand for codes
 Caches = tuple[Array, list[Cache]]  # of the first layer and of those after it
@@ -72,20 +68,18 @@ class PixelCNN(nn.Module):
             self.place = self.param("place", nn.initializers.normal(0.5), shape)
             shape = (1, *self.grid, self.size)
             self.table = self.param("table", nn.initializers.zeros, shape)
-        if not re.fullmatch(BLOCKS, self.blocks):
-            raise ValueError(f"blocks {self.blocks!r}: expected R, G, A, and numbers behind G only")
-        self.layers = [self._block(kind, number) for kind, number in re.findall(BLOCK, self.blocks)]
+        self.layers = [self._block(kind, apart) for kind, apart in block_kinds(self.blocks)]
         if self.places:
             self.normalise = nn.LayerNorm()
         self.drop = nn.Dropout(self.dropout)
         start = nn.initializers.zeros if self.places else nn.initializers.lecun_normal()
         self.last = nn.Dense(self.embedding if self.tied else self.size, kernel_init=start)
 
-    def _block(self, kind: str, number: str) -> nn.Module:
+    def _block(self, kind: str, apart: int) -> nn.Module:
         if kind == "R":
             return ReferenceBlock(self.features)
         if kind == "G":
-            return GatedBlock(self.features, int(number or 1))
+            return GatedBlock(self.features, apart)
         return CausalAttention(self.features, self.heads)
 
     def vectors(self, codes: Int[Array, "..."]) -> Array:

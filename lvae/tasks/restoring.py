@@ -11,7 +11,7 @@ from lvae import configuration
 from lvae.errors import UserError
 from lvae.storage import checkpoints, records
 from lvae.tasks import registry
-from lvae.tasks.task import Run, Spec, Task, spec_from_json
+from lvae.tasks.task import Run, Spec, Splits, Task, spec_from_json
 
 
 class Loaded(NamedTuple):
@@ -64,6 +64,17 @@ def load_run(task: Task[Any], config: ml_collections.ConfigDict, workdir: Path) 
             f"({type(error).__name__}: {error}); bring them back, or train again"
         ) from error
     return Run(settings, spec, checkpoints.load_variables(workdir, shapes, averaged), workdir)
+
+
+def load_data(task: Task[Any], settings: Any, spec: Spec) -> Splits:
+    """The data of a trained run.
+
+    Raises:
+      UserError: they are bad, or gone.
+    """
+    if task.reload_data is not None:
+        return task.reload_data(settings, spec)
+    return task.load_data(settings)
 
 
 def read_spec(workdir: Path) -> Spec:

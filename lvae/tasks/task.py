@@ -199,6 +199,8 @@ class Task(Generic[S]):
     holds the rows of metrics. modes: ways to draw. explore: for the explorer and the Python API.
     watched: splits evaluated while training. reported: splits whose measures `lvae.evaluate` gives
     without the split's name, too; a later one wins.
+    reload_data: `load_data` for a trained run, where that of training needs what may be gone by then;
+    None: the same.
     """
 
     settings: type[S]
@@ -211,6 +213,7 @@ class Task(Generic[S]):
     figures: Callable[[Run[S], Splits, Sequence[Mapping[str, Any]]], Iterator["NamedPicture"]]
     modes: Mapping[str, Mode]
     prepare: Callable[[S, Variables, Splits], Variables] = nothing_to_prepare
+    reload_data: Callable[[S, Spec], Splits] | None = None
     explore: Explorer | None = None
     watched: Sequence[str] = ("validation",)
     reported: Sequence[str] = ("test",)

@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 
 from lvae.data.brain import pseudo_subjects
 from lvae.data.brain.png_slices import FOLDERS, read_png, read_png_splits
-from lvae.data.brain.settings import BrainConfig
+from lvae.data.brain.settings import DataSettings
 from lvae.data.brain.splits import Split, check_subjects
 from lvae.data.brain.volume_slices import find_scans, read_volume_splits, slice_volume
 from lvae.data.gray import is_image
@@ -23,10 +23,10 @@ from lvae.data.problems import Problems, collecting, refused
 from lvae.data.trees import check_folder, files_under
 from lvae.data.volumes import stem
 
-__all__ = ["BrainConfig", "load", "read_images"]
+__all__ = ["DataSettings", "load", "read_images"]
 
 
-def load(config: BrainConfig, problems: Problems | None = None) -> dict[str, Split]:
+def load(config: DataSettings, problems: Problems | None = None) -> dict[str, Split]:
     """The three splits, each {"image": uint8 (N, size, size), "subject": str (N,), "slice": int32
     (N,)}. Without `problems` they are read once: the same arrays go to every caller.
 
@@ -37,7 +37,7 @@ def load(config: BrainConfig, problems: Problems | None = None) -> dict[str, Spl
 
 
 @functools.lru_cache(maxsize=2)
-def _load_once(config: BrainConfig) -> dict[str, Split]:
+def _load_once(config: DataSettings) -> dict[str, Split]:
     splits = _load(config, None)
     for split in splits.values():
         for array in split.values():
@@ -46,7 +46,7 @@ def _load_once(config: BrainConfig) -> dict[str, Split]:
 
 
 def read_images(
-    path: Path, config: BrainConfig, problems: Problems | None = None
+    path: Path, config: DataSettings, problems: Problems | None = None
 ) -> tuple[list[str], UInt8[np.ndarray, "n h w"]]:
     """Names and images of what is given to sample.py: images of any name and volumes, which are
     sliced; a folder with its sub-folders (a BIDS tree), or one file.
@@ -78,7 +78,7 @@ def read_images(
         return names, np.concatenate(images)
 
 
-def _load(config: BrainConfig, problems: Problems | None) -> dict[str, Split]:
+def _load(config: DataSettings, problems: Problems | None) -> dict[str, Split]:
     if config.path == "":
         splits = pseudo_subjects.make_splits(config)
     else:

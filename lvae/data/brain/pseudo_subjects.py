@@ -7,13 +7,13 @@ from jaxtyping import Float, UInt8
 from scipy import ndimage
 
 from lvae.data import volumes
-from lvae.data.brain.settings import WINDOW_PERCENTILE, BrainConfig
+from lvae.data.brain.settings import WINDOW_PERCENTILE, DataSettings
 from lvae.data.brain.splits import SPLITS, Split, joined, slices_of
 
 LOWEST_MM, HIGHEST_MM = -18.0, 50.0  # of the MNI space: the axial slices in which the brain is wide
 
 
-def make_splits(config: BrainConfig) -> dict[str, Split]:
+def make_splits(config: DataSettings) -> dict[str, Split]:
     """Splits of pseudo-subjects made from the MNI152 template; the same for the same config.
 
     Raises:
@@ -33,7 +33,7 @@ def make_splits(config: BrainConfig) -> dict[str, Split]:
 def make_subject(
     template: Float[np.ndarray, "x y z"],
     affine: Float[np.ndarray, "4 4"],
-    config: BrainConfig,
+    config: DataSettings,
     index: int,
 ) -> UInt8[np.ndarray, "slices size size"]:
     """One subject: the template seen through a random head position, shape, coil and sequence.

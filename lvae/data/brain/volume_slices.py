@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from lvae.data import volumes
 from lvae.data.brain.png_slices import FOLDERS
-from lvae.data.brain.settings import WINDOW_PERCENTILE, BrainConfig
+from lvae.data.brain.settings import WINDOW_PERCENTILE, DataSettings
 from lvae.data.brain.splits import SPLITS, Split, joined, slices_of, split_subjects
 from lvae.data.brain.subjects import FEWEST, RULE, contrast_of, is_mask, merged, subjects_of
 from lvae.data.gray import is_image
@@ -23,7 +23,7 @@ BIDS_OTHERS = ("func", "dwi", "perf", "fmap")  # kinds of scan that are no anato
 
 
 def read_volume_splits(
-    folder: Path, config: BrainConfig, problems: Problems | None = None
+    folder: Path, config: DataSettings, problems: Problems | None = None
 ) -> dict[str, Split]:
     """Every scan under `folder` (and its sub-folders), sliced, split by subject.
 
@@ -92,7 +92,7 @@ def find_scans(folder: Path, found: Problems) -> list[Path]:
 
 
 def slice_volume(
-    path: Path, config: BrainConfig, problems: Problems | None = None
+    path: Path, config: DataSettings, problems: Problems | None = None
 ) -> UInt8[np.ndarray, "slices size size"]:
     """Axial slices of one volume, evenly spaced where the head is wide, on a square field of view.
 
@@ -127,7 +127,7 @@ def _homes(
     folder: Path,
     paths: Sequence[Path],
     subjects: Sequence[str],
-    config: BrainConfig,
+    config: DataSettings,
     found: Problems,
 ) -> list[str]:
     """The split of every scan."""

@@ -1,81 +1,106 @@
-"""A trained VQ-VAE for others to use: images to code maps and back, in batches of one size."""
+"""A trained VQ-VAE as functions on arrays: images to code maps and back."""
 
+import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float, Int, PyTree
 
-from lvae.configuration import section
-from lvae.models import quantizer, vqvae
-from lvae.tasks.interface import Variables
-from lvae.tasks.vqvae.network import build, features_of, grid
-from lvae.tasks.vqvae.quantising import codes_of
-from lvae.tasks.vqvae.settings import EvaluationConfig, ModelConfig, settings_of
+from lvae.models import quantizer
+from lvae.models.batching import in_batches
+from lvae.tasks.brain.codec.network import Pixels, features_of, network_of
+from lvae.tasks.brain.codec.quantising import code_vectors
+from lvae.tasks.brain.codec.settings import ModelSettings, Settings
+from lvae.tasks.brain.slices import Slices
+from lvae.tasks.task import Run
+
+Maps = Int[np.ndarray, "n rows columns"]
+Decoded = Float[np.ndarray, "n height width"]  # in [0, 1]
+Vectors = Float[Array, "k dimension"]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class Codec:
-    """A trained VQ-VAE as functions on arrays, in batches of one size (one compilation)."""
+    """A trained VQ-VAE; any number of images or maps, in batches of one size (one compilation).
 
-    def __init__(self, config: Any, variables: Variables):
-        self.config = config
-        self.model, _ = settings_of(config)
-        self.batch_size = section(EvaluationConfig, config.evaluation, "evaluation").batch_size
-        self.grid = grid(config)
-        self._network = build(config)
-        self._params = {"params": variables["params"]["network"]}
-        self.vectors = jnp.asarray(codes_of(self.model, variables))
+    settings: its own. params: of its network. vectors: that its codes stand for, (K, D).
+    """
 
-    def codes_of(self, images: Array) -> Array:
-        """(B, H, W), uint8 or in [0, 1] -> code maps, int32 (B, rows, columns); traceable."""
-        return _codes(self._network, self.model, self._params, self.vectors, images)
+    settings: Settings
+    params: PyTree
+    vectors: Array | np.ndarray
 
-    def encode(self, images: np.ndarray) -> np.ndarray:
-        """Code maps of any number of images."""
-        return in_batches(self.codes_of, images, self.batch_size)
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of a code map."""
+        return self.settings.grid
 
-    def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Images, float32 (N, H, W) in [0, 1], of any number of code maps."""
-        decoder = functools.partial(_images, self._network, self._params, self.vectors)
-        return in_batches(decoder, codes, self.batch_size)
+    @property
+    def size(self) -> int:
+        """K: how many codes there are."""
+        return self.settings.model.codes
 
-    def shades(self, codes: np.ndarray) -> np.ndarray:
+    def codes_of(self, images: Pixels) -> Int[Array, "batch rows columns"]:
+        """Code maps of one batch; traceable."""
+        return _codes(self.settings.model, self.params, jnp.asarray(self.vectors), images)
+
+    def encode(self, images: Slices) -> Maps:
+        """Code maps."""
+        encoder: Callable[..., Any] = self.codes_of
+        return in_batches(encoder, images, size=self.settings.evaluation.batch_size)
+
+    def decode(self, codes: Maps) -> Decoded:
+        """Images."""
+        decoder = functools.partial(
+            _images, self.settings.model, self.params, jnp.asarray(self.vectors)
+        )
+        return in_batches(decoder, codes, size=self.settings.evaluation.batch_size)
+
+    def shades(self, codes: Maps) -> Float[np.ndarray, "n rows columns"]:
         """Code maps as grey values in [0, 1]: like codes alike, by rank on their first principal
         axis."""
         centred = np.asarray(self.vectors) - np.asarray(self.vectors).mean(0)
         axis = np.linalg.svd(centred, full_matrices=False)[2][0]
         along = centred @ axis * np.sign(axis[np.argmax(np.abs(axis))])
-        return (np.argsort(np.argsort(along)) / (len(along) - 1))[codes]
+        return (np.argsort(np.argsort(along)) / max(1, len(along) - 1))[codes]
 
-    def features(self, images: np.ndarray) -> np.ndarray:
-        """One vector an image: encoder features averaged over a 4 x 4 grid of regions."""
-        pooled = functools.partial(_pooled, self._network, self.model, self._params)
-        return in_batches(pooled, images, self.batch_size)
-
-
-# Compiled once for a network, whichever codec asks: networks and settings are compared by value.
+    def features(self, images: Slices) -> Float[np.ndarray, "n features"]:
+        """One vector per image: encoder features averaged over a 4 x 4 grid of regions."""
+        pooled = functools.partial(_pooled, self.settings.model, self.params)
+        return in_batches(pooled, images, size=self.settings.evaluation.batch_size)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _codes(
-    network: vqvae.VQVAE, model: ModelConfig, params: Any, vectors: Array, images: Array
-) -> Array:
-    features = features_of(network, model, params, images)
+def codec_of(run: Run[Settings]) -> Codec:
+    """The codec of a trained run."""
+    settings = run.settings
+    return Codec(
+        settings, run.variables["params"]["network"], code_vectors(settings.model, run.variables)
+    )
+
+
+# Compiled once per model, whichever codec asks: settings are compared by value.
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _codes(model: ModelSettings, params: PyTree, vectors: Vectors, images: Pixels) -> Array:
+    features = features_of(model, params, images)
     codes = quantizer.nearest(features.reshape(-1, model.dimension), vectors)
     return codes.reshape(features.shape[:3])
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _images(network: vqvae.VQVAE, params: Any, vectors: Array, codes: Array) -> Array:
-    decoded: Any = network.apply(params, vectors[codes], method="decode")
+def _images(model: ModelSettings, params: PyTree, vectors: Vectors, codes: Array) -> Array:
+    decoded: Any = network_of(model).apply({"params": params}, vectors[codes], method="decode")
     return jnp.clip(decoded[..., 0], 0, 1)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _pooled(network: vqvae.VQVAE, model: ModelConfig, params: Any, images: Array) -> Array:
-    features = features_of(network, model, params, images)
+@functools.partial(jax.jit, static_argnums=0)
+def _pooled(model: ModelSettings, params: PyTree, images: Pixels) -> Array:
+    features = features_of(model, params, images)
     return _regions(_regions(features, 1), 2).reshape(len(images), -1)
 
 
@@ -83,15 +108,3 @@ def _regions(features: Array, axis: int) -> Array:
     """Means of four stretches along an axis, as equal as they can be; of fewer, if it is shorter."""
     parts = jnp.array_split(features, min(4, features.shape[axis]), axis)
     return jnp.concatenate([part.mean(axis, keepdims=True) for part in parts], axis)
-
-
-def in_batches(function: Any, array: np.ndarray, size: int) -> np.ndarray:
-    """`function` over the leading axis, `size` at a time; the last batch is filled up with its
-    first."""
-    results = []
-    for first in range(0, len(array), size):
-        batch = array[first : first + size]
-        count = len(batch)
-        filled = np.concatenate([batch, np.repeat(batch[:1], size - count, 0)])
-        results.append(np.asarray(function(filled))[:count])
-    return np.concatenate(results)

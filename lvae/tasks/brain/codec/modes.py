@@ -1,49 +1,63 @@
 """The sampling mode: reconstructions."""
 
-from typing import Any
+import io
 
 import numpy as np
+from jaxtyping import Int
 
-from lvae.errors import UserError
-from lvae.grids.encoding import contact_sheet
-from lvae.tasks._export import Export, as_bytes
-from lvae.tasks.interface import Run, SamplingOptions
-from lvae.tasks.vqvae.codec import Codec
-from lvae.tasks.vqvae.measures import image_scores
-from lvae.tasks.vqvae.slices import read_inputs
+from lvae.data.brain import DataSettings
+from lvae.imaging.levels import to_levels
+from lvae.imaging.sheets import png
+from lvae.tasks.brain.codec.codec import Codec, codec_of
+from lvae.tasks.brain.codec.measures import image_scores
+from lvae.tasks.brain.codec.settings import Settings
+from lvae.tasks.brain.slices import read_inputs
+from lvae.tasks.task import Encoded, Mode, Plan, Request, Run, Sample
+
+FORMATS = ("files", "webdataset")
 
 
-def reconstruct(run: Run, options: SamplingOptions) -> None:
-    """A folder of images in; reconstructions (PNG) and code maps (NPY) out."""
-    write_reconstructions(run, options, Codec(run.config, run.variables), run.config)
+def reconstruct(run: Run[Settings], request: Request) -> Plan:
+    """Slices of --data, or held-out ones, in; reconstructions (PNG) and code maps (NPY) out."""
+    return reconstruction(codec_of(run), run.settings.data, request)
 
 
-def write_reconstructions(
-    run: Run, options: SamplingOptions, codec: Codec, data_config: Any
-) -> None:
+def reconstruction(codec: Codec, data: DataSettings, request: Request) -> Plan:
     """The mode `reconstruct`, for whichever run holds the codec.
 
     Raises:
-      UserError: bad input, or nothing to reconstruct.
+      UserError: bad input.
     """
-    names, images = read_inputs(data_config, options)
-    if not names:
-        raise UserError(f"--num_samples={options.num_samples}: nothing to reconstruct")
-    with Export(run, options, {"images": len(names)}) as export:
-        mine = export.mine(len(names))
-        if not mine:
-            return
-        codes = codec.encode(images[mine])
+    names, images = read_inputs(data, request)
+
+    def draw(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
+        codes = codec.encode(images[indices])
         decoded = codec.decode(codes)
-        scores = image_scores(decoded, images[mine])
-        for place, index in enumerate(mine):
-            export.write_image(f"{names[index]}.png", decoded[place])
-            export.write_array(f"{names[index]}_codes.npy", codes[place].astype(np.int32))
-            export.note({"id": names[index], "ssim": float(scores["ssim"][place]).__round__(6)})
-        shown = list(range(min(6, len(mine))))
-        pairs = [images[mine[place]] for place in shown]
-        pairs += [as_bytes(decoded[place]) for place in shown]
-        export.preview(contact_sheet(pairs, columns=len(shown)))
+        found = image_scores(decoded, images[indices])["ssim"]
+        levels = to_levels(decoded)
+        return [
+            Sample(
+                {"ssim": round(float(found[place]), 6)},
+                lambda place=place, index=index: Encoded(
+                    {".png": png(levels[place]), "_codes.npy": npy(codes[place].astype(np.int32))},
+                    np.concatenate([images[index], levels[place]]),
+                ),
+            )
+            for place, index in enumerate(indices.tolist())
+        ]
+
+    return Plan(names, (".png", "_codes.npy"), draw)
 
 
-MODES = {"reconstruct": reconstruct}
+def npy(array: np.ndarray) -> bytes:
+    """The array as an .npy file holds it."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+MODES = {
+    "reconstruct": Mode(
+        reconstruct, "Slices rebuilt from their codes, and the codes.", formats=FORMATS
+    ),
+}

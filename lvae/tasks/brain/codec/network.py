@@ -1,20 +1,36 @@
-"""The network of a config, and the features that it quantises."""
+"""The network of the settings, and the features that are quantised."""
 
 import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float, Key, Num, PyTree
 
+from lvae.imaging.levels import from_levels
 from lvae.models import quantizer, vqvae
-from lvae.tasks.vqvae.settings import ModelConfig, settings_of
+from lvae.tasks.brain.codec.settings import (
+    EmaModel,
+    FsqModel,
+    GradientModel,
+    ModelSettings,
+    ResidualModel,
+    Settings,
+)
+from lvae.tasks.task import Spec, Variables
+
+Pixels = Num[Array, "batch height width"]  # uint8, or in [0, 1]
 
 
-def build(config: Any) -> vqvae.VQVAE:
-    """The network of a config."""
-    model, _ = settings_of(config)
-    if model.architecture == "reference":
+def network(settings: Settings, spec: Spec) -> vqvae.VQVAE:
+    """The network of the settings."""
+    del spec  # the size is a setting
+    return network_of(settings.model)
+
+
+def network_of(model: ModelSettings) -> vqvae.VQVAE:
+    """The same, of its own group alone."""
+    if not isinstance(model, ResidualModel):
         return vqvae.VQVAE(vqvae.ReferenceEncoder(model.dimension), vqvae.ReferenceDecoder())
     places, width = model.places, model.width
     return vqvae.VQVAE(
@@ -23,20 +39,43 @@ def build(config: Any) -> vqvae.VQVAE:
     )
 
 
-def grid(config: Any) -> tuple[int, int]:
-    """Rows and columns of a code map."""
-    size = int(config.data.size)
-    edge = size // (16 if config.model.architecture == "reference" else 4)
-    return edge, edge
+def init(settings: Settings, spec: Spec, key: Key[Array, ""]) -> Variables:
+    """{"params": network and, learned by gradients, codes; "buffers": EMA codebook, counts of
+    uses}. The EMA codebook is blank: `prepare` fills it."""
+    del spec
+    model, size = settings.model, settings.data.size
+    blank = jnp.zeros((1, size, size, 1))
+    params: dict[str, PyTree] = {"network": network_of(model).init(key, blank)["params"]}
+    buffers: dict[str, PyTree] = {
+        "uses": jnp.zeros(model.codes),
+        "epoch_uses": jnp.zeros(model.codes),
+    }
+    shape = (model.codes, model.dimension)
+    if isinstance(model, GradientModel):
+        reach = 1 / model.codes
+        draw_key = jax.random.fold_in(key, 1)
+        params["codes"] = jax.random.uniform(draw_key, shape, minval=-reach, maxval=reach)
+    elif isinstance(model, EmaModel):
+        buffers["codebook"] = dict(quantizer.codebook_from(jnp.zeros(shape), 0.0))
+    return {"params": params, "buffers": buffers}
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def features_of(network: vqvae.VQVAE, model: ModelConfig, params: Any, images: Array) -> Array:
-    """Encoder features before quantisation, on the scale of the codes."""
+@functools.partial(jax.jit, static_argnums=0)
+def features_of(
+    model: ModelSettings, params: PyTree, images: Pixels
+) -> Float[Array, "batch rows columns dimension"]:
+    """Encoder features before quantisation, on the scale of the codes.
+
+    Args:
+      model: static.
+      params: of the network.
+      images: slices.
+    """
     if images.dtype == jnp.uint8:
-        images = images.astype(jnp.float32) / 255.0
-    features: Any = network.apply(params, images[..., None], method="encode")
-    if model.quantizer == "fsq":
+        images = from_levels(images)
+    found: Any = network_of(model).apply({"params": params}, images[..., None], method="encode")
+    features: Array = found
+    if isinstance(model, FsqModel):
         flat = quantizer.fsq_quantise(features.reshape(-1, model.dimension), model.levels)
         return flat.reshape(features.shape)
     return features

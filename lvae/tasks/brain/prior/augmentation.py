@@ -2,18 +2,21 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float, Key, UInt8
 
-from lvae.tasks.pixelcnn.settings import LossConfig
-from lvae.tasks.vqvae.slices import mirrored
+from lvae.imaging.levels import from_levels
+from lvae.tasks.brain.prior.settings import LossSettings
+from lvae.tasks.brain.slices import mirrored
 
 
-def augmented(images: Array, key: Array, weights: LossConfig) -> Array:
-    """uint8 (B, H, W) -> [0, 1]: mirrored in half of the cases, moved by whole pixels, dimmed."""
-    batch, height, width = images.shape
-    images = images.astype(jnp.float32) / 255.0
+def augmented(
+    levels: UInt8[Array, "batch height width"], key: Key[Array, ""], weights: LossSettings
+) -> Float[Array, "batch height width"]:
+    """Mirrored in half of the cases, moved by whole pixels, dimmed; in [0, 1]."""
+    batch, height, width = levels.shape
+    images = from_levels(levels)
     if weights.mirror:
-        images = mirrored(images[..., None], jax.random.fold_in(key, 0))[..., 0]
+        images = mirrored(images, jax.random.fold_in(key, 0))
     if weights.shift:
         reach = weights.shift
         padded = jnp.pad(images, ((0, 0), (reach, reach), (reach, reach)))

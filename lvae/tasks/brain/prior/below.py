@@ -1,92 +1,113 @@
-"""The VQ-VAE below the prior: the run that `config.vqvae` names, its data and its codes."""
+"""The VQ-VAE below the prior.
 
-import functools
-import zlib
+Training reads it from the run that `settings.vqvae` names. Its settings then lie in the prior's
+spec and its weights in the prior's buffers, so that the prior's run is whole without it.
+"""
+
+import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-import numpy as np
+import jax.numpy as jnp
+from jaxtyping import PyTree
+from ml_collections import ConfigDict
 
 from lvae import configuration
-from lvae.configuration import section
+from lvae.data.brain import DataSettings
 from lvae.errors import UserError
-from lvae.tasks import vqvae
-from lvae.tasks.interface import Variables
-from lvae.tasks.pixelcnn.settings import DataConfig
-from lvae.tasks.vqvae.codec import Codec
+from lvae.storage import checkpoints
+from lvae.tasks import restoring
+from lvae.tasks.brain.codec import task as codec_task
+from lvae.tasks.brain.codec.codec import Codec, codec_of
+from lvae.tasks.brain.codec.network import network_of
+from lvae.tasks.brain.codec.settings import Settings as CodecSettings
+from lvae.tasks.brain.prior.settings import Settings
+from lvae.tasks.task import Spec, Variables
+
+NAME = "vqvae"  # of the codec's task
 
 
-def vqvae_run(config: Any) -> tuple[Any, Variables]:
-    """Config and variables of the VQ-VAE whose codes are modelled.
+class Below(NamedTuple):
+    """A run of the codec: where it is, and its config."""
+
+    workdir: Path
+    config: ConfigDict
+    settings: CodecSettings
+
+
+def find(settings: Settings) -> Below:
+    """The run that `settings.vqvae` names; its weights are not read.
 
     Raises:
-      UserError: none is named, or there is no run of that task in the directory.
+      UserError: none is named, or no such run is in the directory.
     """
-    directory = str(config.vqvae)
-    if not directory:
+    named = settings.vqvae
+    if not named:
         raise UserError(
             "--config.vqvae: no run directory is named; train one with train.py "
             "--config=configs/vqvae_brain.py, then give --config.vqvae=runs/vqvae_brain"
         )
-    path = Path(directory)
-    if not (path / "config.json").exists():
+    workdir = Path(named).expanduser().resolve()
+    if not (workdir / "config.json").exists():
+        where = "" if str(workdir) == named else f" (that is {workdir})"
         raise UserError(
-            f"--config.vqvae={directory}: no VQ-VAE run there (no config.json); train it with "
-            f"train.py --config=configs/vqvae_brain.py --workdir={directory}"
+            f"--config.vqvae={named}: there is no run of a VQ-VAE{where}; give the place of one, or "
+            f"train it with train.py --config=configs/vqvae_brain.py --workdir={named}"
         )
-    newest = max((item.stat().st_mtime for item in path.iterdir()), default=0.0)
-    return _restored(str(path.resolve()), newest)
-
-
-@functools.lru_cache(maxsize=2)
-def _restored(directory: str, _: float) -> tuple[Any, Variables]:
-    from lvae.training import records, restore
-
-    config = records.read_config(Path(directory))
-    if config.task != "vqvae":
+    _, config = restoring.read_task(workdir)
+    if config.task != NAME:
         raise UserError(
-            f"--config.vqvae={directory}: a run of the task {config.task}; expected one of vqvae"
+            f"--config.vqvae={named}: is a run of the task {config.task}; name one of the task "
+            f"{NAME}, trained with configs/vqvae_brain.py"
         )
-    return config, restore.restore_variables(Path(directory), config, vqvae)
+    return Below(workdir, config, configuration.parse(CodecSettings, config))
 
 
-def data_config(config: Any) -> Any:
-    """The VQ-VAE's config with this run's data path, where it names one."""
-    vqvae_config, _ = vqvae_run(config)
-    path = section(DataConfig, config.data, "data").path
-    if path:
-        vqvae_config = configuration.from_json(configuration.to_json(vqvae_config))
-        vqvae_config.data.path = path
-    return vqvae_config
+def facts(below: Below) -> dict[str, Any]:
+    """What the prior's spec keeps of the codec: its config."""
+    return {"codec": configuration.to_dict(configuration.to_config(NAME, below.settings))}
 
 
-def codec_of(config: Any) -> Codec:
-    """The VQ-VAE as functions."""
-    return Codec(*vqvae_run(config))
+def settings_of(spec: Spec) -> CodecSettings:
+    """The codec's settings, from the prior's spec."""
+    return configuration.parse(CodecSettings, spec.facts["codec"])
 
 
-def check_codes(config: Any, variables: Variables) -> Codec:
-    """The VQ-VAE as functions, if it is the one that the prior was trained on.
+def data_of(codec: CodecSettings, settings: Settings) -> DataSettings:
+    """The slices that the codec was trained on, or those under the prior's own path."""
+    path = settings.data.path
+    return dataclasses.replace(codec.data, path=path) if path else codec.data
+
+
+def blank(spec: Spec) -> dict[str, PyTree]:
+    """Buffers for the codec, without its weights: {"network", "vectors"}."""
+    codec = settings_of(spec)
+    images = jax.ShapeDtypeStruct((1, codec.data.size, codec.data.size, 1), jnp.float32)
+    shapes = jax.eval_shape(network_of(codec.model).init, jax.random.key(0), images)["params"]
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return {"network": zeros, "vectors": jnp.zeros((codec.model.codes, codec.model.dimension))}
+
+
+def trained(settings: Settings) -> Codec:
+    """The codec of the run that `settings.vqvae` names.
 
     Raises:
-      UserError: it is another one.
+      UserError: see `find`; or it has no checkpoint yet, or a damaged one.
     """
-    vqvae_config, below = vqvae_run(config)
-    trained_on = int(np.asarray(variables["buffers"]["fingerprint"]))
-    if trained_on != fingerprint(below):
+    below = find(settings)
+    if not checkpoints.saved_steps(below.workdir):
         raise UserError(
-            f"--config.vqvae={config.vqvae}: its codes are not those this prior was trained on "
-            f"(fingerprint {fingerprint(below):08x}, trained on {trained_on:08x}); train the prior "
-            "again, or bring back the VQ-VAE run as it was"
+            f"--config.vqvae={settings.vqvae}: has no checkpoint yet; let its training come to one"
         )
-    return Codec(vqvae_config, below)
+    return codec_of(restoring.load_run(codec_task.TASK, below.config, below.workdir))
 
 
-def fingerprint(variables: Variables) -> int:
-    """A number that tells one trained VQ-VAE from another: CRC-32 of everything codes depend on."""
-    value = 0
-    relevant = (variables["params"], variables["buffers"].get("codebook", {}))
-    for leaf in jax.tree.leaves(relevant):
-        value = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), value)
-    return value
+def codec_in(codec: CodecSettings, buffers: PyTree) -> Codec:
+    """The codec that the prior's buffers hold; `buffers` may be traced."""
+    return Codec(codec, buffers["codec"]["network"], buffers["codec"]["vectors"])
+
+
+def codec_below(spec: Spec, variables: Variables) -> Codec:
+    """The codec of a trained prior."""
+    return codec_in(settings_of(spec), variables["buffers"])

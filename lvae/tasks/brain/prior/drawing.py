@@ -1,63 +1,54 @@
 """Code maps drawn from the prior; each of the seed, the stream's name and its own index alone."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Int, Key
 
-from lvae.configuration import section
 from lvae.keys import stream
 from lvae.models import raster_sampling
-from lvae.tasks.interface import Variables
-from lvae.tasks.pixelcnn.network import network_of
-from lvae.tasks.pixelcnn.settings import SamplingConfig
+from lvae.tasks.brain.codec.codec import Maps
+from lvae.tasks.brain.prior.network import network
+from lvae.tasks.brain.prior.settings import Settings
+from lvae.tasks.task import Run
 
 SAMPLE_BATCH = 32  # maps drawn at once
 
+Indices = Int[np.ndarray, " n"]
+
 
 def draw(
-    config: Any,
-    variables: Variables,
-    seed: int,
-    stream_name: str,
-    indices: list[int],
-    factor: float = 1.0,
-) -> np.ndarray:
-    """New code maps, int32 (N, rows, columns); each of (seed, name, its own index) alone.
+    run: Run[Settings], seed: int, stream_name: str, indices: Indices, factor: float = 1.0
+) -> Maps:
+    """New code maps; each of (seed, name, its own index) alone.
 
     factor: of the config's temperature.
     """
-    network = network_of(config)
-    blank = np.zeros((len(indices), *network.grid), np.int32)
-    free = np.ones(blank.shape, bool)
-    return redraw(config, variables, seed, stream_name, indices, blank, free, factor)
+    grid = network(run.settings, run.spec).grid
+    blank = np.zeros((len(indices), *grid), np.int32)
+    return redraw(run, seed, stream_name, indices, blank, np.ones(blank.shape, bool), factor)
 
 
 def redraw(
-    config: Any,
-    variables: Variables,
+    run: Run[Settings],
     seed: int,
     stream_name: str,
-    indices: list[int],
-    codes: np.ndarray,
-    free: np.ndarray,
+    indices: Indices,
+    codes: Maps,
+    free: Bool[np.ndarray, "n rows columns"],
     factor: float = 1.0,
-) -> np.ndarray:
+) -> Maps:
     """The code maps with the codes under `free` drawn anew."""
-    settings = section(SamplingConfig, config.sampling, "sampling")
-    network, params = network_of(config), variables["params"]
-    keys = sample_keys(seed, stream_name, indices)
-
+    settings = run.settings.sampling
+    module = network(run.settings, run.spec)
     drawn = []
     for first in range(0, len(indices), SAMPLE_BATCH):
         rows = np.arange(first, min(first + SAMPLE_BATCH, len(indices)))
         filled = np.resize(rows, SAMPLE_BATCH)  # one compilation for every count
         maps = _sampled(
-            network,
-            params,
-            keys[filled],
+            module,
+            run.variables["params"],
+            sample_keys(seed, stream_name, indices[filled]),
             codes[filled],
             free[filled],
             factor * settings.temperature,
@@ -68,10 +59,10 @@ def redraw(
     return np.concatenate(drawn) if drawn else codes
 
 
-def sample_keys(seed: int, stream_name: str, indices: list[int]) -> Array:
-    """One key a sample: of the seed, the stream's name and the sample's own index."""
+def sample_keys(seed: int, stream_name: str, indices: Indices) -> Key[Array, " n"]:
+    """One key per sample: of the seed, the stream's name and the sample's own index."""
     key = stream(seed, stream_name)
-    return jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices))
+    return jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices, jnp.int32))
 
 
 _sampled = jax.jit(raster_sampling.sample_cached, static_argnums=(0, 6, 7))

@@ -1,16 +1,19 @@
 """Holes in code maps, and the likeliest of several fillings."""
 
 import numpy as np
+from jaxtyping import Bool
 
-from lvae.configuration import section
-from lvae.tasks.interface import Run
-from lvae.tasks.pixelcnn.drawing import redraw
-from lvae.tasks.pixelcnn.network import network_of, surprises
-from lvae.tasks.pixelcnn.settings import EvaluationConfig, SamplingConfig
+from lvae.tasks.brain.codec.codec import Maps
+from lvae.tasks.brain.prior.drawing import Indices, redraw
+from lvae.tasks.brain.prior.network import surprises
+from lvae.tasks.brain.prior.settings import Settings
+from lvae.tasks.task import Run
 
 
-def hole(seed: int, index: int, grid: tuple[int, int], share: float) -> np.ndarray:
-    """bool (rows, columns): a square, true inside, in the middle half of the map."""
+def hole(
+    seed: int, index: int, grid: tuple[int, int], share: float
+) -> Bool[np.ndarray, "rows columns"]:
+    """A square, true inside, in the middle half of the map."""
     random = np.random.default_rng([seed, index])
     edge = max(1, round(share * grid[0]))
     middle = [int(random.integers(size // 4, size - size // 4)) for size in grid]
@@ -21,18 +24,17 @@ def hole(seed: int, index: int, grid: tuple[int, int], share: float) -> np.ndarr
 
 
 def fill(
-    run: Run, seed: int, indices: list[int], codes: np.ndarray, free: np.ndarray
-) -> np.ndarray:
+    run: Run[Settings],
+    seed: int,
+    indices: Indices,
+    codes: Maps,
+    free: Bool[np.ndarray, "n rows columns"],
+) -> Maps:
     """The best of several redrawings, by the likelihood of the whole map."""
-    settings = section(SamplingConfig, run.config.sampling, "sampling")
-    batch = section(EvaluationConfig, run.config.evaluation, "evaluation").batch_size
-    network = network_of(run.config)
     best, lowest = codes, np.full(len(codes), np.inf)
-    for candidate in range(settings.candidates):
-        drawn = redraw(
-            run.config, run.variables, seed, f"inpaint {candidate}", indices, codes, free
-        )
-        total = surprises(network, run.variables, drawn, batch).sum((1, 2))
+    for candidate in range(run.settings.sampling.candidates):
+        drawn = redraw(run, seed, f"inpaint {candidate}", indices, codes, free)
+        total = surprises(run, drawn).sum((1, 2))
         better = total < lowest
         best = np.where(better[:, None, None], drawn, best)
         lowest = np.minimum(total, lowest)

@@ -1,111 +1,140 @@
 """The sampling modes: new slices, reconstructions, holes filled anew, maps of surprise."""
 
+import dataclasses
+
 import numpy as np
+from jaxtyping import Int, Shaped
 
-from lvae.configuration import section
-from lvae.grids.encoding import contact_sheet
-from lvae.tasks._export import Export, as_bytes
-from lvae.tasks.interface import Run, SamplingOptions
-from lvae.tasks.pixelcnn.below import check_codes, data_config
-from lvae.tasks.pixelcnn.drawing import draw
-from lvae.tasks.pixelcnn.inpainting import fill, hole
-from lvae.tasks.pixelcnn.network import network_of, surprises
-from lvae.tasks.pixelcnn.settings import EvaluationConfig, SamplingConfig
-from lvae.tasks.vqvae.modes import write_reconstructions
-from lvae.tasks.vqvae.slices import read_inputs
-
-
-def prior(run: Run, options: SamplingOptions) -> None:
-    """New slices: PNGs and their code maps. --factor multiplies the temperature."""
-    settings = section(SamplingConfig, run.config.sampling, "sampling")
-    codec = check_codes(run.config, run.variables)
-    count = settings.count if options.num_samples is None else options.num_samples
-    with Export(run, options, {"samples": count}) as export:
-        mine = export.mine(count)
-        if not mine:
-            return
-        codes = draw(run.config, run.variables, options.seed, "prior", mine, options.factor)
-        images = codec.decode(codes)
-        for place, index in enumerate(mine):
-            export.write_image(f"sample_{index:05d}.png", images[place])
-            export.write_array(f"sample_{index:05d}_codes.npy", codes[place])
-            export.note({"id": f"sample_{index:05d}", "index": index})
-        export.preview(contact_sheet(list(as_bytes(images[:36])), columns=6))
+from lvae.imaging.levels import to_levels
+from lvae.imaging.sheets import png
+from lvae.tasks.brain.codec import modes as codec_modes
+from lvae.tasks.brain.codec.modes import FORMATS, npy
+from lvae.tasks.brain.prior.below import codec_below, data_of
+from lvae.tasks.brain.prior.drawing import SAMPLE_BATCH, draw
+from lvae.tasks.brain.prior.inpainting import fill, hole
+from lvae.tasks.brain.prior.network import surprises
+from lvae.tasks.brain.prior.settings import Settings
+from lvae.tasks.brain.slices import read_inputs
+from lvae.tasks.task import Encoded, Mode, Numbered, Plan, Request, Run, Sample, option
 
 
-def reconstruct(run: Run, options: SamplingOptions) -> None:
-    """A folder of images in; reconstructions and code maps out."""
-    codec = check_codes(run.config, run.variables)
-    write_reconstructions(run, options, codec, data_config(run.config))
+@dataclasses.dataclass(frozen=True)
+class PriorOptions:
+    """Of the mode `prior`."""
+
+    factor: float = option(
+        1.0, "Multiplies the temperature: 0 draws the likeliest codes.", minimum=0
+    )
 
 
-def inpaint(run: Run, options: SamplingOptions) -> None:
-    """Codes under a mask redrawn: a square of `sampling.hole` of the edge, at a place drawn per
-    image.
+def prior(run: Run[Settings], request: Request) -> Plan:
+    """New slices: PNGs and their code maps."""
+    codec = codec_below(run.spec, run.variables)
+    count = request.num_samples or run.settings.sampling.count
+
+    def samples(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
+        codes = draw(run, request.seed, "prior", indices, request.options.factor)
+        levels = to_levels(codec.decode(codes))
+        return [
+            Sample(
+                {"index": index},
+                lambda place=place: Encoded(
+                    {".png": png(levels[place]), "_codes.npy": npy(codes[place])}, levels[place]
+                ),
+            )
+            for place, index in enumerate(indices.tolist())
+        ]
+
+    names = Numbered(count, prefix="sample_")
+    return Plan(names, (".png", "_codes.npy"), samples, block=SAMPLE_BATCH)
+
+
+def reconstruct(run: Run[Settings], request: Request) -> Plan:
+    """Slices of --data, or held-out ones, in; reconstructions and code maps out."""
+    codec = codec_below(run.spec, run.variables)
+    return codec_modes.reconstruction(codec, data_of(codec.settings, run.settings), request)
+
+
+def inpaint(run: Run[Settings], request: Request) -> Plan:
+    """Codes under a mask redrawn: a square of `sampling.hole` of the map's side, at a place drawn
+    per image.
 
     Each hole is filled `sampling.candidates` times; the filling that makes the whole map likeliest
     is kept, since the codes after the hole are not seen while it is drawn.
     """
-    settings = section(SamplingConfig, run.config.sampling, "sampling")
-    codec = check_codes(run.config, run.variables)
-    names, images = read_inputs(data_config(run.config), options)
-    with Export(run, options, {"images": len(names)}) as export:
-        mine = export.mine(len(names))
-        if not mine:
-            return
-        codes = codec.encode(images[mine])
-        free = np.stack([hole(options.seed, index, codec.grid, settings.hole) for index in mine])
-        filled = fill(run, options.seed, mine, codes, free)
-        decoded, original = codec.decode(filled), codec.decode(codes)
-        sheet = []
-        for place, index in enumerate(mine):
-            name = names[index]
-            export.write_image(f"{name}.png", decoded[place])
-            export.write_array(f"{name}_codes.npy", filled[place])
-            export.write_array(f"{name}_mask.npy", free[place])
-            export.note({"id": name, "redrawn": int(free[place].sum())})
-            if place < 6:
-                pixels = enlarged(free[place], images.shape[1])
-                masked = np.where(pixels, 0.5, original[place])
-                sheet.append([images[index], as_bytes(masked), as_bytes(decoded[place])])
-        columns = len(sheet)
-        rows = [cells[row] for row in range(3) for cells in sheet]
-        export.preview(contact_sheet(rows, columns=columns))
+    codec = codec_below(run.spec, run.variables)
+    names, images = read_inputs(data_of(codec.settings, run.settings), request)
+    share = run.settings.sampling.hole
+
+    def samples(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
+        codes = codec.encode(images[indices])
+        free = np.stack(
+            [hole(request.seed, index, codec.grid, share) for index in indices.tolist()]
+        )
+        filled = fill(run, request.seed, indices, codes, free)
+        decoded, original = to_levels(codec.decode(filled)), codec.decode(codes)
+
+        def encode(place: int, image: np.ndarray) -> Encoded:
+            pixels = enlarged(free[place], images.shape[1])
+            masked = to_levels(np.where(pixels, np.float32(0.5), original[place]))
+            files = {
+                ".png": png(decoded[place]),
+                "_codes.npy": npy(filled[place]),
+                "_mask.npy": npy(free[place]),
+            }
+            return Encoded(files, np.concatenate([image, masked, decoded[place]]))
+
+        return [
+            Sample(
+                {"redrawn": int(free[place].sum())},
+                lambda place=place, index=index: encode(place, images[index]),
+            )
+            for place, index in enumerate(indices.tolist())
+        ]
+
+    return Plan(names, (".png", "_codes.npy", "_mask.npy"), samples, block=SAMPLE_BATCH)
 
 
-def anomaly(run: Run, options: SamplingOptions) -> None:
-    """-ln p of the codes of every image, as a map: NPY, nats a code, and PNG."""
-    batch = section(EvaluationConfig, run.config.evaluation, "evaluation").batch_size
-    codec = check_codes(run.config, run.variables)
-    names, images = read_inputs(data_config(run.config), options)
-    with Export(run, options, {"images": len(names)}) as export:
-        mine = export.mine(len(names))
-        if not mine:
-            return
-        network = network_of(run.config)
-        surprise = surprises(network, run.variables, codec.encode(images[mine]), batch)
-        sheet: list[list[np.ndarray]] = []
-        for place, index in enumerate(mine):
-            level = surprise[place] / (1.5 * np.log(codec.model.codes))
-            shown = enlarged(np.clip(level, 0, 1), images.shape[1])
-            export.write_image(f"{names[index]}_anomaly.png", shown)
-            export.write_array(f"{names[index]}_anomaly.npy", surprise[place].astype(np.float32))
-            export.note({"id": names[index], "nats": round(float(surprise[place].sum()), 4)})
-            if place < 6:
-                sheet.append([images[index], as_bytes(shown)])
-        rows = [cells[row] for row in range(2) for cells in sheet]
-        export.preview(contact_sheet(rows, columns=len(sheet)))
+def anomaly(run: Run[Settings], request: Request) -> Plan:
+    """-ln p of the codes of every image, as a map: NPY, nats per code, and PNG."""
+    codec = codec_below(run.spec, run.variables)
+    names, images = read_inputs(data_of(codec.settings, run.settings), request)
+
+    def samples(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
+        surprise = surprises(run, codec.encode(images[indices]))
+        levels = to_levels(surprise / (1.5 * np.log(codec.size)))
+
+        def encode(place: int, image: np.ndarray) -> Encoded:
+            shown = enlarged(levels[place], images.shape[1])
+            nats = surprise[place].astype(np.float32)
+            files = {"_anomaly.png": png(shown), "_anomaly.npy": npy(nats)}
+            return Encoded(files, np.concatenate([image, shown]))
+
+        return [
+            Sample(
+                {"nats": round(float(surprise[place].sum()), 4)},
+                lambda place=place, index=index: encode(place, images[index]),
+            )
+            for place, index in enumerate(indices.tolist())
+        ]
+
+    return Plan(names, ("_anomaly.png", "_anomaly.npy"), samples)
 
 
-def enlarged(array: np.ndarray, size: int) -> np.ndarray:
+def enlarged(
+    array: Shaped[np.ndarray, "rows columns"], size: int
+) -> Shaped[np.ndarray, "{size} {size}"]:
     """Every entry as a square of pixels."""
     edge = size // array.shape[0]
     return np.repeat(np.repeat(array, edge, 0), edge, 1)
 
 
 MODES = {
-    "prior": prior,
-    "reconstruct": reconstruct,
-    "inpaint": inpaint,
-    "anomaly": anomaly,
+    "prior": Mode(prior, "New slices, and their codes.", PriorOptions, FORMATS),
+    "reconstruct": Mode(
+        reconstruct, "Slices rebuilt from their codes, and the codes.", formats=FORMATS
+    ),
+    # Two NPY files per sample: webdataset tells a sample's files apart by their endings.
+    "inpaint": Mode(inpaint, "Slices with a hole in their codes filled anew."),
+    "anomaly": Mode(anomaly, "How unlikely each code of a slice is, as a map.", formats=FORMATS),
 }

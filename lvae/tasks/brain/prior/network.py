@@ -1,44 +1,73 @@
-"""The prior as a network, and how surprised it is by the codes of a map."""
+"""The prior as a network, where it starts, and how surprised it is by the codes of a map."""
 
 import dataclasses
 import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float, Key, PyTree
 
-from lvae.configuration import section
 from lvae.models import pixelcnn
-from lvae.tasks.interface import Variables
-from lvae.tasks.pixelcnn.below import vqvae_run
-from lvae.tasks.pixelcnn.settings import ModelConfig
-from lvae.tasks.vqvae.codec import in_batches
-from lvae.tasks.vqvae.network import grid as grid_of
+from lvae.models.batching import in_batches
+from lvae.tasks.brain.codec.codec import Maps
+from lvae.tasks.brain.codec.settings import Settings as CodecSettings
+from lvae.tasks.brain.prior import below
+from lvae.tasks.brain.prior.settings import ModelSettings, Settings
+from lvae.tasks.brain.slices import spread_out
+from lvae.tasks.task import Run, Spec, Splits, Variables
+
+TABLE_SLICES = 256  # training slices whose codes the table of places starts from
 
 
-def build(config: Any, codes: int, grid: tuple[int, int]) -> pixelcnn.PixelCNN:
-    """The network of a config for a codebook and a grid."""
-    model = section(ModelConfig, config.model, "model")
-    return pixelcnn.PixelCNN(size=codes, grid=grid, **dataclasses.asdict(model))
+def network(settings: Settings, spec: Spec) -> pixelcnn.PixelCNN:
+    """The network for the codes of the VQ-VAE below."""
+    return build(settings.model, below.settings_of(spec))
 
 
-def network_of(config: Any) -> pixelcnn.PixelCNN:
-    """The network for the codes of `config.vqvae`."""
-    vqvae_config, _ = vqvae_run(config)
-    return build(config, int(vqvae_config.model.codes), grid_of(vqvae_config))
+def build(model: ModelSettings, codec: CodecSettings) -> pixelcnn.PixelCNN:
+    """The network for the codes of a codec."""
+    return pixelcnn.PixelCNN(size=codec.model.codes, grid=codec.grid, **dataclasses.asdict(model))
 
 
-def surprises(
-    network: pixelcnn.PixelCNN, variables: Variables, codes: np.ndarray, batch_size: int
-) -> np.ndarray:
-    """-ln p of every code of every map given those before it."""
-    return in_batches(
-        functools.partial(_surprises, network, variables["params"]), codes, batch_size
-    )
+def init(settings: Settings, spec: Spec, key: Key[Array, ""]) -> Variables:
+    """{"params": network, "buffers": {"codec": the frozen VQ-VAE}}; `prepare` fills in the latter."""
+    module = network(settings, spec)
+    params = module.init(key, jnp.zeros((1, *module.grid), jnp.int32))["params"]
+    return {"params": params, "buffers": {"codec": below.blank(spec)}}
+
+
+def prepare(settings: Settings, variables: Variables, splits: Splits) -> Variables:
+    """The VQ-VAE that `settings.vqvae` names, with whose codes the prior starts.
+
+    A network with places starts at the shares of the codes of training slices at every place, a
+    tied one at the vectors of the codes.
+    """
+    codec = below.trained(settings)
+    module, params = build(settings.model, codec.settings), dict(variables["params"])
+    if module.places:
+        some = spread_out(splits["train"]["image"], TABLE_SLICES)
+        params["table"] = np.asarray(_table(jnp.asarray(codec.encode(some)), module.size))
+    if module.tied:
+        vectors = jnp.asarray(codec.vectors)
+        params["embed"] = {"embedding": np.asarray(_vectors(vectors, module.embedding))}
+    frozen = {"network": codec.params, "vectors": np.asarray(codec.vectors)}
+    return {"params": params, "buffers": {"codec": frozen}}
+
+
+_table = jax.jit(pixelcnn.place_logits, static_argnums=1)
+_vectors = jax.jit(pixelcnn.code_features, static_argnums=1)
+
+
+def surprises(run: Run[Settings], codes: Maps) -> Float[np.ndarray, "n rows columns"]:
+    """-ln p of every code of every map given those before it, in nats."""
+    module = network(run.settings, run.spec)
+    function = functools.partial(_surprises, module, run.variables["params"])
+    return in_batches(function, codes, size=run.settings.evaluation.batch_size)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _surprises(network: pixelcnn.PixelCNN, params: Any, codes: Array) -> Array:
-    logits: Any = network.apply({"params": params}, codes)
+def _surprises(module: pixelcnn.PixelCNN, params: PyTree, codes: Array) -> Array:
+    logits: Any = module.apply({"params": params}, codes)
     return -pixelcnn.log_likelihood(logits, codes)
