@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lvae.models.convolution import Conv, ConvTranspose, DoubledConv, convolve, doubled
+from lvae.models.convolution import Conv, ConvTranspose, DoubledConv
+from lvae.models.convolving import convolve, doubled
 
 PAIRS = {"Conv": (Conv, nn.Conv), "ConvTranspose": (ConvTranspose, nn.ConvTranspose)}
 # Odd and even sizes, strides that do and do not divide them, kernels smaller and larger than those.

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lvae.models.convolution import doubled
+from lvae.models.convolving import doubled
 from lvae.models.unet import UNet, halved
 
 QUICK = {"xla_backend_optimization_level": 0}  # compiles five times faster

@@ -12,7 +12,7 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Array, Float, Int
 
-from lvae.models.convolution import convolve
+from lvae.models.convolving import convolve
 
 Maps = Float[Array, "batch rows columns features"]
 Thinned = Float[Array, "maps thin_rows thin_columns features"]

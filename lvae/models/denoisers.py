@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float
 
-from lvae.models.convolution import Conv, doubled
+from lvae.models.convolution import Conv
+from lvae.models.convolving import doubled
 
 Images = Float[Array, "batch height width 1"]
 _HE = nn.initializers.he_normal()  # [he2015]

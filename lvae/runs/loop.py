@@ -8,7 +8,6 @@ order of a product of one.
 import contextlib
 import copy
 import importlib
-import math
 import sys
 import threading
 import time
@@ -30,6 +29,13 @@ from lvae.runs.members import Member
 from lvae.runs.optimizer import make_optimizer
 from lvae.runs.progress import Progress
 from lvae.runs.provenance import provenance
+from lvae.runs.rows import (
+    Window,
+    count_parameters,
+    refuse_non_finite,
+    steps_to_boundary,
+    write_rows,
+)
 from lvae.runs.state import State, inference_variables, init_state, make_dispatch, make_step
 from lvae.storage import records
 from lvae.storage.checkpoints import Checkpoints
@@ -238,7 +244,7 @@ def _all_steps(
         ]
         progress = opened.enter_context(Progress(now, total, enabled=writes))
         progress.note(_opening(training, states, now))
-        windows: list[list[dict[str, np.ndarray]]] = [[] for _ in rows]
+        windows: list[Window] = [[] for _ in rows]
         compiled: set[int] = set()
         while now < total:
             count = steps_to_boundary(now, total, settings)
@@ -252,7 +258,7 @@ def _all_steps(
                 window.append(latest)
             last = now == total
             if last or now % settings.log_every == 0:
-                _write_rows(rows, windows, now, progress)
+                write_rows(rows, windows, now, progress)
             if writes and (last or _due(now, settings.evaluate_every)):
                 numbers = _evaluated(training, states)
                 for row, measured in zip(rows, numbers):
@@ -271,52 +277,6 @@ def _all_steps(
 
 def _due(now: int, every: int) -> bool:
     return every > 0 and now % every == 0
-
-
-def _write_rows(
-    rows: Sequence[records.Records],
-    windows: list[list[dict[str, np.ndarray]]],
-    now: int,
-    progress: Progress,
-) -> None:
-    """One row of training metrics for every member; the windows begin anew."""
-    means = [mean_over_steps(window) for window in windows]
-    for writer, window, row in zip(rows, windows, means):
-        writer.write(now, "train", row)
-        writer.write_speed(now, progress.steps_per_second())
-        window.clear()
-    loss = float(np.mean([row["loss"] for row in means]))
-    scalars = {name: float(value) for name, value in means[0].items() if np.ndim(value) == 0}
-    progress.report({"loss": loss} if len(rows) > 1 else {"loss": loss} | scalars)
-
-
-def steps_to_boundary(now: int, total_steps: int, settings: TrainingSettings) -> int:
-    """Steps of the next dispatch: as many as allowed, but never past a row of metrics."""
-    boundary = min(total_steps, (now // settings.log_every + 1) * settings.log_every)
-    return min(settings.steps_per_dispatch, boundary - now)
-
-
-def mean_over_steps(window: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Means over the steps of a row."""
-    return {
-        name: np.asarray(np.mean(np.concatenate([metrics[name] for metrics in window]), axis=0))
-        for name in window[0]
-    }
-
-
-def refuse_non_finite(
-    losses: np.ndarray, first_step: int, workdir: Path, store: Checkpoints
-) -> None:
-    """Raises a UserError that names the step if a loss is NaN or infinite."""
-    wrong = np.flatnonzero(~np.isfinite(losses))
-    if not len(wrong):
-        return
-    kept = store.steps()
-    state = f"the state of step {kept[-1]} is kept" if kept else "no checkpoint yet"
-    raise UserError(
-        f"{workdir}: the loss became {losses[wrong[0]]} at step {first_step + int(wrong[0]) + 1} "
-        f"({state}); lower config.training.learning_rate or set config.training.gradient_clip"
-    )
 
 
 def _runs(training: _Training, states: State) -> list[Run[Any]]:
@@ -362,8 +322,3 @@ def _opening(training: _Training, states: State, now: int) -> str:
         f"{training.spec.examples} training examples, {training.total_steps} steps on "
         f"{training.mesh.size} {jax.default_backend()} device(s){resumed}"
     )
-
-
-def count_parameters(params: PyTree) -> int:
-    """Numbers in a tree of arrays."""
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))

@@ -266,7 +266,9 @@ def read_summary(workdir: Path) -> dict[str, Any] | None:
     path = workdir / SUMMARY
     if not path.exists():
         return None
-    return _read_object(path, "", "delete it, then train again: that goes on from the last checkpoint")
+    return _read_object(
+        path, "", "delete it, then train again: that goes on from the last checkpoint"
+    )
 
 
 _RETRAIN = "bring it back, or delete it and train again"
