@@ -21,7 +21,7 @@ from lvae.data.heads import head_of
 from lvae.data.problems import Problems
 from lvae.errors import UserError
 
-BRAIN = brain.BrainConfig("", 16, 32.0, 2, (3, 1, 1), (0.6, 0.2, 0.2), 0)
+BRAIN = brain.DataSettings("", 16, 32.0, 2, (3, 1, 1), (0.6, 0.2, 0.2), 0)
 PATCHES = isles.PatchConfig(4, 1.0, 1.0, 0.25, 0.0, 0.3)
 
 
