@@ -221,7 +221,7 @@ def main() -> None:
     table = [
         {
             "part": part,
-            "plain, ms a sample": 1000 * spent[part] / arguments.plain if part in spent else "",
+            "plain, ms per sample": 1000 * spent[part] / arguments.plain if part in spent else "",
             "lvae, ms of one core": milliseconds,
         }
         for part, milliseconds in ours.items()
@@ -241,7 +241,7 @@ def main() -> None:
             seconds = _timed(write_ours, decode, count)
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             each = 1000 * seconds / count
-            print(f"{count} samples: {each:.2f} ms a sample, {memory:.0f} MiB at most")
+            print(f"{count} samples: {each:.2f} ms per sample, {memory:.0f} MiB at most")
 
 
 if __name__ == "__main__":

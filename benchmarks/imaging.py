@@ -2,7 +2,7 @@
 
 Each operation runs here as jitted batches, and as a plain loop over the images with scikit-image
 (SciPy or NumPy where it has none) and with OpenCV. Float32 images, one channel; equalisation in
-OpenCV on bytes. Prints images a second and ratios of one run; --images and --size make it smaller.
+OpenCV on bytes. Prints images per second and ratios of one run; --images and --size make it smaller.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from benchmarks import report
 from lvae.imaging import filters, histograms, noise, pooling
 from lvae.metrics import images as image_metrics
 
-BATCH = 16  # images a call: larger ones leave the caches
+BATCH = 16  # images per call: larger ones leave the caches
 KERNEL = np.array([[1.0, 2.0, 0.5], [0.0, -3.0, 1.0], [0.3, 0.2, -1.0]], np.float32)
 Operation = Callable[..., Any]
 
@@ -125,7 +125,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(report.machine())
     print(report.versions("jax", "scikit-image", "scipy", "opencv-python-headless", "numpy"))
-    print(f"{arguments.images} images of {arguments.size} x {arguments.size}, images a second\n")
+    print(f"{arguments.images} images of {arguments.size} x {arguments.size}, images per second\n")
     shape = (arguments.images, arguments.size, arguments.size)
     images = np.random.default_rng(0).random(shape, np.float32)
     rows = []

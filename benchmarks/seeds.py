@@ -1,7 +1,7 @@
 """Many seeds at once against one after another: python -m benchmarks.seeds [--seeds=10] [--steps=3000].
 
 Runs train.py as whole commands, built-in recordings, imports and compilation included: once with
---seeds=N, then N times with one seed. Prints seconds and their ratio, and steps a second of each way.
+--seeds=N, then N times with one seed. Prints seconds and their ratio, and steps per second of each way.
 """
 
 import argparse

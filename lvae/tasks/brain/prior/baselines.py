@@ -1,4 +1,4 @@
-"""What code maps cost without a network: tables of counts, in nats a code."""
+"""What code maps cost without a network: tables of counts, in nats per code."""
 
 import numpy as np
 
