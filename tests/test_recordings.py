@@ -1,5 +1,7 @@
 """Recordings in folders of any kind, their splits, their frames' size and their pitch."""
 
+import statistics
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -181,6 +183,28 @@ def test_the_pitch_does_not_see_missing_points():
     assert pitch(points / 3, visible) == pytest.approx((2.5, 3.75))
 
 
+@pytest.mark.parametrize("spacing", [5.9, 6.2, 6.5, 18.66])
+def test_the_pitch_of_whole_pixels_is_no_whole_number(spacing):
+    """Of many frames at any offset; steps of a rounded grid are the spacing rounded up or down."""
+    rng = np.random.default_rng(0)
+    x = spacing * np.arange(18.0) + rng.uniform(0, 1, (200, 18, 1))
+    y = -spacing * np.arange(18.0)[:, None] + rng.uniform(0, 1, (200, 1, 18))
+    points = np.rint(np.stack([x + 0 * y, y + 0 * x], -1) + 300)
+    # A share p of the steps is rounded up: 0.5 - (0.5 - p) / (1 - p) or so is within 0.15 of p.
+    found = pitch(points, np.ones((200, 18, 18), bool))
+    assert found == pytest.approx((spacing, spacing), abs=0.15)
+
+
+def test_the_pitch_is_the_grouped_median():
+    rng = np.random.default_rng(1)
+    steps = rng.integers(3, 12, (40, 1, 30))
+    points = np.zeros((40, 2, 31, 2))
+    points[:, :, 1:, 0] = np.cumsum(steps, axis=-1)
+    points[:, 1, :, 1] = -8
+    expected = statistics.median_grouped(np.repeat(steps, 2, 1).ravel().tolist())
+    assert pitch(points, np.ones(points.shape[:3], bool)) == pytest.approx((expected, 8))
+
+
 def test_the_pitch_of_lasten(lasten):
     train = read_data_set(lasten, GridGeometry())["train"]
-    assert pitch(train.points, train.visible) == LASTEN_PITCH
+    assert pitch(train.points, train.visible) == pytest.approx(LASTEN_PITCH, abs=0.005)

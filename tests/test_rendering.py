@@ -132,3 +132,37 @@ def test_a_pooled_image_is_the_full_one_averaged(lasten, pool):
 def test_a_pool_that_does_not_divide_the_frame_is_refused():
     with pytest.raises(ValueError, match="pool 5 does not divide the frame, 768 x 768"):
         rendering.render_images(np.zeros((1, 2, 2, 2)), np.ones((1, 2, 2), bool), pool=5)
+
+
+@pytest.mark.parametrize("size", [(256, 256), (256, 512), (1536, 1152), (40, 30)])
+def test_a_scaled_image_is_scipys_with_scaled_blurs(size):
+    scale = rendering.frame_scale(size)
+    assert scale == min(size) / 768
+    margin = 5 * scale
+    points, visible = scattered(size, 60, seed=3)
+    points[0] = [[margin - 0.01, 20.0]]
+    points[1] = [[margin + 0.01, 20.0]]
+    visible[:2] = True
+    drawn = visible & (points >= margin).all(-1) & (points < size).all(-1)
+    dots = np.zeros(size[::-1])
+    x, y = points[drawn].astype(int).T
+    dots[y, x] = 1
+    image = dots.copy()
+    for sigma in (2.0 * scale, 15.0 * scale):
+        blurred = gaussian_filter(dots, sigma)
+        image += 255 * blurred / blurred.max()
+    image = (image - image.min()) / (image.max() - image.min())
+    ours = rendering.render(points, visible, size, scale=scale)
+    assert np.abs(ours - 255 * image).max() <= 1.5
+    if size[0] <= 512:
+        batch = rendering.render_images(points[None], visible[None], size, scale=scale)
+        assert np.abs(batch[0] - image).max() < 0.5 / 255
+
+
+def test_scale_one_is_lastens_own():
+    points, visible = scattered((768, 768), 324, seed=0)
+    expected = rendering.render(points, visible)
+    assert np.array_equal(rendering.render(points, visible, scale=1.0), expected)
+    assert not np.array_equal(rendering.render(points, visible, scale=1.5), expected)
+    with pytest.raises(ValueError, match="scale 0"):
+        rendering.render(points, visible, scale=0)

@@ -1,12 +1,14 @@
 """The simulated recordings against the facts of the real ones, and the simulator's promises."""
 
 import dataclasses
+import hashlib
 
 import numpy as np
 import pytest
 
-from lvae.data import folds
+from lvae.data import folds, missing
 from lvae.data.lasten import GridGeometry, read_frames
+from lvae.data.recordings.pitch import pitch
 from lvae.data.simulator import SimulatorSettings, simulate_recordings, simulate_splits
 from lvae.metrics.grid_facts import grid_facts
 
@@ -167,6 +169,113 @@ def test_frame_size_scales_the_image():
     assert both.mean() > 0.9
     # Each is rounded to its own whole px: at most half a px of the larger and one of the smaller.
     assert np.abs(points[both] - 2 * half[both]).max() <= 1.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (SimulatorSettings(2, 1, 1), "a28b8698c159221e"),
+        (SimulatorSettings(1, 0, 0, 3, variety=2.0), "7dc9557903795de8"),
+        (SimulatorSettings(1, 1, 0, 4, rows=7, columns=9), "9ff998fcce255dc1"),
+    ],
+)
+def test_lastens_own_frames_stay_what_they_were(settings, expected):
+    """Bytes of what the simulator gave before it knew other frames; a run's data depend on them."""
+    arrays = simulate_recordings(settings, 3)
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        total.update(np.ascontiguousarray(arrays[name]).tobytes())
+    assert total.hexdigest()[:16] == expected
+
+
+@pytest.mark.parametrize("size", [(256, 256), (256, 512), (1920, 1080), (768, 768)])
+def test_other_frames_show_the_same_recordings(size):
+    """As large as fits, in the middle; each is rounded to its own whole px."""
+    width, height = size
+    points, visible = _points_and_visible(SimulatorSettings(2, 1, 0))
+    other, other_visible = _points_and_visible(
+        SimulatorSettings(2, 1, 0, width=width, height=height)
+    )
+    scale = min(size) / 768
+    assert np.array_equal(visible, other_visible)
+    expected = points * scale + (np.array(size) - 768 * scale) / 2
+    assert np.abs(other - expected)[visible].max() <= 0.5 + 0.5 * scale + 1e-4
+    assert np.array_equal(other, np.rint(other))
+    assert (other[visible] < size).all()
+
+
+def test_a_third_of_the_frame_has_a_third_of_the_pitch():
+    whole, third = SimulatorSettings(8, 0, 0), SimulatorSettings(8, 0, 0, width=256, height=256)
+    expected = np.array(pitch(*_points_and_visible(whole))) / 3
+    assert pitch(*_points_and_visible(third)) == pytest.approx(expected, rel=0.01)
+
+
+def test_labels_keep_fractions_where_asked():
+    points, visible = _points_and_visible(SimulatorSettings(1, 0, 0))
+    exact, seen = _points_and_visible(SimulatorSettings(1, 0, 0, whole_pixels=False))
+    both = visible & seen
+    assert both.sum() > 0.99 * visible.sum()  # the order of rounded and exact points differs rarely
+    assert np.abs(exact - points)[both].max() <= 0.5 + 1e-4
+    assert np.std((exact - np.rint(exact))[both]) == pytest.approx(1 / np.sqrt(12), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(5, 5), (10, 14), (14, 10), (31, 31), (64, 64), (5, 64), (64, 5)]
+)
+def test_any_grid(rows, columns):
+    settings = SimulatorSettings(3, 0, 0, 2, rows=rows, columns=columns)
+    points, visible = _points_and_visible(settings)
+    assert points.shape == (6, rows, columns, 2)
+    assert visible.mean((1, 2)).min() >= 0.7
+    facts = grid_facts(points, visible)
+    assert facts["order_violations_x"] == facts["order_violations_y"] == 0
+    # The field of view of 18 x 18 rays, 17 pitches wide, has any other number of them. Whole pixels
+    # and the folds' slope, which is not where the rays are, leave a tenth.
+    across = pitch(*_points_and_visible(SimulatorSettings(3, 0, 0, 2)))
+    assert pitch(points, visible) == pytest.approx(
+        (across.x * 17 / (columns - 1), across.y * 17 / (rows - 1)), rel=0.12
+    )
+
+
+def test_neighbours_go_missing_together_where_asked():
+    """As measured on LASTEN's columns 0-5 and 12-17, away from the glottis: of the right neighbours
+    of missing points 36-39 % are missing, of the upper ones 25 %."""
+
+    def shares(runs: bool) -> tuple[float, float, float]:
+        _, visible = _points_and_visible(SimulatorSettings(150, 0, 0, 1, missing_runs=runs))
+        lost = np.concatenate([~visible[:, :, :6], ~visible[:, :, 12:]])
+        right = (lost[:, :, 1:] & lost[:, :, :-1]).sum() / lost[:, :, :-1].sum()
+        upper = (lost[:, 1:] & lost[:, :-1]).sum() / lost[:, :-1].sum()
+        return lost.mean(), right, upper
+
+    share, right, upper = shares(True)
+    # About 540 missing points: a deviation of 0.02 of each share of neighbours, twice that as
+    # highlights take many at once.
+    assert right == pytest.approx(0.38, abs=0.1)
+    assert upper == pytest.approx(0.25, abs=0.1)
+    alone = shares(False)
+    assert alone[0] == pytest.approx(share, rel=0.2)
+    assert right > alone[1] + 0.05
+    assert upper > alone[2]
+
+
+def test_runs_leave_everything_else_as_it_was():
+    points, visible = _points_and_visible(SimulatorSettings(2, 0, 0))
+    other, other_visible = _points_and_visible(SimulatorSettings(2, 0, 0, missing_runs=True))
+    assert not np.array_equal(visible, other_visible)
+    both = visible & other_visible
+    assert np.array_equal(points[both], other[both])
+
+
+def test_a_run_does_not_leave_the_grid_on_the_other_side():
+    rng = np.random.default_rng(0)
+    lost = np.zeros((2000, 6, 8), bool)
+    lost[:, 2, 7] = True
+    grown = missing.in_runs(rng, lost)
+    assert not grown[:, :, :4].any()
+    assert grown[:, 2, 7].mean() == pytest.approx(missing.RUN_STARTS, abs=0.04)
+    along = 1 - (1 - missing.RUN_ALONG_ROW) ** 2  # two passes
+    assert grown[:, 2, 6].sum() / grown[:, 2, 7].sum() == pytest.approx(along, abs=0.04)
 
 
 def test_variety_widens_the_spread():

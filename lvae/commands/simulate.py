@@ -11,11 +11,12 @@ import numpy as np
 
 from lvae import atomic
 from lvae.commands import arguments
-from lvae.data.lasten import regular_grid, write_frames
+from lvae.data.optics import placement
+from lvae.data.recordings.lasten import regular_grid, write_frames
 from lvae.data.simulator import SimulatorSettings, simulate_splits
 from lvae.errors import UserError
 from lvae.grids.encoding import frame_json
-from lvae.grids.rendering import render
+from lvae.grids.rendering import frame_scale, render
 from lvae.imaging.sheets import png
 
 
@@ -31,17 +32,18 @@ def write_recordings(out: Path, settings: SimulatorSettings, seed: int) -> int:
         if (out / name).exists() and not staging.exists():
             raise UserError(f"{out / name}: is there already; choose another --out")
     shutil.rmtree(staging, ignore_errors=True)
-    size = (settings.frame_size, settings.frame_size)
+    size = settings.size
+    place = placement(*size)
     frames = 0
     for name, split in splits.items():
         write_frames(staging / name, split["id"], split["points"], split["visible"])
         for identity, points, visible in zip(split["id"], split["points"], split["visible"]):
-            image = png(render(points, visible, size))
+            image = png(render(points, visible, size, scale=frame_scale(size)))
             atomic.write_bytes(staging / name / f"{identity}_mov.png", image)
         frames += len(split["id"])
-    share = settings.frame_size / 768
-    pitch = 32 * share * 17 / (max(settings.rows, settings.columns) - 1)
-    grid = regular_grid(settings.rows, settings.columns, (112 * share, 656 * share), pitch)
+    pitch = 32 * place.scale * 17 / (max(settings.rows, settings.columns) - 1)
+    first_x, first_y = (place.scale * np.array([112, 656]) + place.shift).tolist()
+    grid = regular_grid(settings.rows, settings.columns, (first_x, first_y), pitch)
     everywhere = np.ones(grid.shape[:2], bool)
     atomic.write_text(out / "fix.json", frame_json(np.round(grid).astype(int), everywhere))
     for name in splits:
@@ -58,7 +60,9 @@ _NUMBERS = {
     "recording_length": "Frames per recording.",
     "rows": "Rows of the laser grid.",
     "columns": "Columns of the laser grid.",
-    "frame_size": "Width and height of a frame, px.",
+    "frame_size": "Width and height of a frame, px, where these are 0.",
+    "width": "Width of a frame, px; 0: --frame_size.",
+    "height": "Height of a frame, px; 0: --frame_size.",
 }
 
 
@@ -69,7 +73,7 @@ def main(words: list[str]) -> None:
     try:
         settings = SimulatorSettings(**numbers)
     except ValueError as error:
-        raise UserError(f"--rows, --columns, --recordings: {error}") from error
+        raise UserError(f"--rows, --columns, --width, --height, --recordings: {error}") from error
     print(f"{chosen.out}: {write_recordings(chosen.out, settings, chosen.seed)} frames")
 
 

@@ -4,7 +4,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 _DEGREE = 6  # of the surface; the real frames lie within 3 px of one
-_RIDGE = 0.3  # points' worth of pull towards zero coefficients, so that borders do not run away
+_RIDGE = 0.3  # points' worth (of 18 x 18) of pull towards zero coefficients, so that borders do not run away
+
+_GRID = 18 * 18
 
 
 def fill_missing(
@@ -14,9 +16,17 @@ def fill_missing(
     """Visible points as they are, missing ones on a polynomial surface through the visible ones."""
     frames, rows, columns = visible.shape
     x, y = np.meshgrid(np.linspace(-1, 1, columns), np.linspace(-1, 1, rows))
-    powers = [(i, j) for i in range(_DEGREE + 1) for j in range(_DEGREE + 1 - i)]
+    # No more than the grid can tell apart, and as stiff in any grid as in 18 x 18 points.
+    powers = [
+        (i, j)
+        for i in range(min(_DEGREE, columns - 1) + 1)
+        for j in range(min(_DEGREE - i, rows - 1) + 1)
+    ]
+    stiffness = _RIDGE * rows * columns / _GRID
     basis = np.stack([x**i * y**j for i, j in powers], axis=-1).reshape(-1, len(powers))
-    ridge = np.diag([0.0 if i + j <= 1 else _RIDGE for i, j in powers]) + 1e-6 * np.eye(len(powers))
+    ridge = np.diag([0.0 if i + j <= 1 else stiffness for i, j in powers]) + 1e-6 * np.eye(
+        len(powers)
+    )
     weighted = basis[None] * visible.reshape(frames, -1, 1)
     normal = np.einsum("npk,pl->nkl", weighted, basis) + ridge
     right = np.einsum("npk,npd->nkd", weighted, points.reshape(frames, -1, 2).astype(np.float64))

@@ -70,7 +70,7 @@ def calibrated(
     origin, directions = fan(laser)
     frame = np.array([width, height])
     images = np.stack([project(camera, origin + d * directions) for d in _STAND_OFFS])
-    inside = np.asarray(((images >= 0) & (images < frame)).all(-1))
+    inside = np.all((images >= 0) & (images < frame), axis=-1)
     from_middle = np.linalg.norm(images.mean((1, 2)) - frame / 2, axis=-1)
     best = int(np.lexsort((from_middle, -inside.sum((1, 2))))[0])
     orientation, share = find_orientation(images[best][None], inside[best][None])

@@ -24,6 +24,8 @@ _OFFSETS = np.arange(-2, 2)
 _PLACE_WEIGHTS = np.exp(
     -0.5 * (_OFFSETS[:, np.newaxis] ** 2 + _OFFSETS[np.newaxis, :] ** 2) / 100.0**2
 ).ravel()[:9]
+# The reference's filter on LASTEN's grid: the deviation of 18 evenly spaced numbers, in pitches.
+LASTEN_COLOR_PITCHES = ((18**2 - 1) / 12) ** 0.5
 _COLOR_BINS = 10_000  # denoise_bilateral rounds differences down to this many steps of the maximum
 
 
@@ -32,6 +34,7 @@ def clean_up(
     visible: Bool[Any, "grids rows columns"] | None = None,
     *,
     bilateral: bool = True,
+    color_sigma: tuple[float, float] | None = None,
 ) -> tuple[Float[Any, "grids rows columns 2"], Bool[Any, "grids rows columns"]]:
     """Smooths decoded grids (unless `bilateral` is off) and drops the points that are out of order.
 
@@ -40,16 +43,25 @@ def clean_up(
       visible: which points the model says are seen; None where a model knows no visibility and
         writes missing points as (0, 0), as the notebook of [zilker] does.
       bilateral: whether to smooth.
+      color_sigma: differences in x and in y, in the unit of `points`, at which a neighbour's
+        weight has fallen to 0.61; None: each channel's standard deviation, as in the
+        notebook of [zilker], which grows with the number of rows and columns. `LASTEN_COLOR_PITCHES` times the pitch is the same for any grid.
 
     Returns:
       The points, (0, 0) where dropped or missing, and which are kept.
     """
     if bilateral:
-        points = smooth(points) if visible is None else smooth_visible(points, visible)
+        points = (
+            smooth(points, color_sigma)
+            if visible is None
+            else smooth_visible(points, visible, color_sigma)
+        )
     return drop_irregular(points, visible)
 
 
-def smooth(points: Float[Any, "grids rows columns 2"]) -> Float[Any, "grids rows columns 2"]:
+def smooth(
+    points: Float[Any, "grids rows columns 2"], color_sigma: tuple[float, float] | None = None
+) -> Float[Any, "grids rows columns 2"]:
     """The bilateral stage ([tomasi1998]) of the notebook of [zilker]: filter each channel, shift it
     to minimum 0, restore its maximum.
 
@@ -60,14 +72,16 @@ def smooth(points: Float[Any, "grids rows columns 2"]) -> Float[Any, "grids rows
     """
     xp, points = _prepared(points)
     everywhere = xp.ones(points.shape[:-1], dtype=bool)
-    filtered = _bilateral(xp, points, everywhere)
+    filtered = _bilateral(xp, points, everywhere, color_sigma)
     highest = xp.max(points, axis=(1, 2), keepdims=True)
     filtered = filtered - xp.min(filtered, axis=(1, 2), keepdims=True)
     return filtered * _ratio(xp, highest, xp.max(filtered, axis=(1, 2), keepdims=True))
 
 
 def smooth_visible(
-    points: Float[Any, "grids rows columns 2"], visible: Bool[Any, "grids rows columns"]
+    points: Float[Any, "grids rows columns 2"],
+    visible: Bool[Any, "grids rows columns"],
+    color_sigma: tuple[float, float] | None = None,
 ) -> Float[Any, "grids rows columns 2"]:
     """The same filter over visible points only: invisible neighbours weigh nothing and stay at (0,
     0).
@@ -78,7 +92,7 @@ def smooth_visible(
     """
     xp, points = _prepared(points)
     seen = xp.asarray(visible)
-    filtered = _bilateral(xp, xp.where(seen[..., np.newaxis], points, 0), seen)
+    filtered = _bilateral(xp, xp.where(seen[..., np.newaxis], points, 0), seen, color_sigma)
     lowest, highest = _extremes(xp, points, seen)
     filtered_lowest, filtered_highest = _extremes(xp, filtered, seen)
     stretch = _ratio(xp, highest - lowest, filtered_highest - filtered_lowest)
@@ -118,13 +132,20 @@ def _prepared(points: Any) -> tuple[ModuleType, Any]:
     return xp, points.astype(np.float64) if xp is np else points
 
 
-def _bilateral(xp: ModuleType, points: Any, seen: Any) -> Any:
+def _bilateral(
+    xp: ModuleType, points: Any, seen: Any, color_sigma: tuple[float, float] | None
+) -> Any:
     """Weighted means over 3 x 3 neighbours, borders repeated; (grids, rows, columns, 2)."""
     rows, columns = points.shape[1:3]
     mask = seen[..., np.newaxis].astype(points.dtype)
     count = xp.maximum(xp.sum(mask, axis=(1, 2), keepdims=True), 1)
     mean = xp.sum(points * mask, axis=(1, 2), keepdims=True) / count
     variance = xp.sum((points - mean) ** 2 * mask, axis=(1, 2), keepdims=True) / count
+    if color_sigma is not None:
+        variance = (
+            xp.zeros_like(variance)
+            + np.square(np.array(color_sigma, points.dtype))[np.newaxis, np.newaxis, np.newaxis]
+        )
     lowest, highest = _extremes(xp, points, seen)
     # Differences are counted in steps of the range from 0 (or from a negative minimum) to the
     # maximum, but weighed as if a step were a fraction of the maximum alone, as scikit-image does

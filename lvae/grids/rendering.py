@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Num, UInt8
 
 SIGMAS = (2.0, 15.0)  # px, of the dots and of the glow around them
+LASTEN_SIZE = 768  # px; widths and margins are those of frames of this size
 LOWEST_PIXEL = 5  # nearer to the left or upper border nothing is drawn: "missing" in [zilker]
 _TRUNCATE = 4.0  # a blur ends after so many sigmas, as in SciPy
 _NEGLIGIBLE = 1e-4  # cosines that a blur damps below this are left out: 0.02 grey levels at most
@@ -35,6 +36,7 @@ def render(
     size: tuple[int, int] = (768, 768),
     *,
     sigmas: Sequence[int | float] = SIGMAS,
+    scale: float = 1.0,
 ) -> UInt8[np.ndarray, "height width"]:
     """One moving image, 8-bit grey, all black without a point to draw.
 
@@ -43,9 +45,12 @@ def render(
       visible: which points to draw.
       size: width and height of the frame in pixels.
       sigmas: of the blurs, in pixels.
+      scale: of the blurs and of the margin, see `frame_scale`; 1 is LASTEN's own. A dot itself
+        stays one pixel: it is half a grey level at most.
     """
     width, height = size
-    drawn = drawable(points, visible, size)
+    sigmas = scaled(sigmas, scale)
+    drawn = drawable(points, visible, size, scale=scale)
     x, y = points[drawn].astype(np.intp).T
     y, x = np.divmod(np.unique(y * width + x), width)  # points on one pixel are one dot
     if not len(x):
@@ -57,7 +62,7 @@ def render(
     columns = slice(max(0, x.min() - reach), min(width, x.max() + reach + 1))
     blurs = []
     for index, sigma in enumerate(sorted(sigmas, reverse=True)):
-        narrow = sigma < _PATCH_SIGMA and 2 * _radius(sigma) < min(size)
+        narrow = sigma < _PATCH_SIGMA and 0 < 2 * _radius(sigma) < min(size)
         blur = _blur_by_patches if narrow else _blur_by_cosines
         blurs.append(blur(x, y, size, rows, columns, sigma, index))
     # Each blur counts as 255 at its own peak; the unit here is such that the last stays as it is.
@@ -80,6 +85,7 @@ def render_images(
     *,
     sigmas: Sequence[int | float] = SIGMAS,
     pool: int = 1,
+    scale: float = 1.0,
 ) -> Float[Any, "images height width"]:
     """Moving images in [0, 1], from NumPy or JAX arrays; `floor(256 v)` is what `render` writes.
 
@@ -92,6 +98,7 @@ def render_images(
         ever making it: `size=(768, 768), pool=2` is the 384 x 384 image that the registration code
         gets by resizing. Positions keep the frame's precision. The stretch is that of the full
         frame, but that its largest value is taken over points instead of over all pixels.
+      scale: as of `render`; static under jit.
 
     Raises:
       ValueError: `pool` does not divide the frame.
@@ -100,8 +107,9 @@ def render_images(
     width, height = size
     if width % pool or height % pool:
         raise ValueError(f"pool {pool} does not divide the frame, {width} x {height}")
+    sigmas = scaled(sigmas, scale)
     count = points.shape[0]
-    drawn = xp.reshape(drawable(points, visible, size), (count, -1))
+    drawn = xp.reshape(drawable(points, visible, size, scale=scale), (count, -1))
     flat = xp.where(drawn[..., np.newaxis], xp.reshape(points, (count, -1, 2)), 0).astype(np.int32)
     x, y = flat[..., 0], flat[..., 1]
     weight = _first_on_its_pixel(xp, x + y * width, drawn).astype(np.float32)
@@ -114,9 +122,9 @@ def render_images(
         peak = xp.max(blurred, axis=(1, 2))
         if pool > 1:
             peak = xp.maximum(peak, xp.max(blurred_at_points, axis=1))
-        scale = 255 / xp.where(peak > 0, peak, 1)
-        image = image + blurred * scale[:, np.newaxis, np.newaxis]
-        at_points = at_points + blurred_at_points * scale[:, np.newaxis]
+        gain = 255 / xp.where(peak > 0, peak, 1)
+        image = image + blurred * gain[:, np.newaxis, np.newaxis]
+        at_points = at_points + blurred_at_points * gain[:, np.newaxis]
     lowest = xp.min(image, axis=(1, 2))
     highest = xp.max(image, axis=(1, 2))
     if pool > 1:
@@ -126,14 +134,35 @@ def render_images(
 
 
 def drawable(
-    points: Num[Any, "*grids 2"], visible: Bool[Any, "*grids"], size: tuple[int, int]
+    points: Num[Any, "*grids 2"],
+    visible: Bool[Any, "*grids"],
+    size: tuple[int, int],
+    *,
+    scale: float = 1.0,
 ) -> Bool[Any, "*grids"]:
-    """Which points are drawn: visible, in the frame, and not within 5 pixels of its left or upper
-    border."""
+    """Which points are drawn: visible, in the frame, and not within 5 pixels, times `scale`, of its
+    left or upper border."""
     width, height = size
     x, y = points[..., 0], points[..., 1]
-    inside = (x >= LOWEST_PIXEL) & (y >= LOWEST_PIXEL) & (x < width) & (y < height)
+    lowest = LOWEST_PIXEL * scale
+    inside = (x >= lowest) & (y >= lowest) & (x < width) & (y < height)
     return visible & inside
+
+
+def frame_scale(size: tuple[int, int]) -> float:
+    """The scale at which a frame's image looks as LASTEN's does: that of its shorter side to 768."""
+    return min(size) / LASTEN_SIZE
+
+
+def scaled(sigmas: Sequence[int | float], scale: float) -> tuple[int | float, ...]:
+    """Widths of blurs times `scale`; as they are at 1.
+
+    Raises:
+      ValueError: the scale is not above 0.
+    """
+    if not scale > 0:
+        raise ValueError(f"scale {scale}: the scale of an image must be above 0")
+    return tuple(sigmas) if scale == 1 else tuple(sigma * scale for sigma in sigmas)
 
 
 # The blur of one image on the host.

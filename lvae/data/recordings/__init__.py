@@ -9,4 +9,6 @@ splits.py         training, validation and test split by whole recordings; folds
 reading.py        a folder of any of these layouts
 pitch.py          spacing of neighbouring points, the unit of every other length
 calibration.py    camera and laser: rays, epipolar lines, points in mm
+epipolar.py       which ray belongs to which label, and how far labels stray from their rays' lines
+published.py      the calibration of a system as LASTEN's
 """

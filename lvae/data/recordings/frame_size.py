@@ -23,7 +23,7 @@ def frame_size_beside(folder: str | Path) -> tuple[int, int] | None:
         if path.suffix.lower() == ".avi":
             return avi_size(path)
     for path in files:
-        if path.suffix.lower() in _IMAGES:
+        if path.suffix.lower() in _IMAGES and path.stem != "preview":  # a contact sheet
             return _image_size(path)
     return None
 

@@ -13,7 +13,7 @@ class Pitch(NamedTuple):
     y: float
 
 
-LASTEN_PITCH = Pitch(19.0, 23.0)  # of LASTEN's training frames, which are 768 x 768
+LASTEN_PITCH = Pitch(18.66, 22.91)  # of LASTEN's training frames, which are 768 x 768
 
 
 def pitch(
@@ -22,7 +22,9 @@ def pitch(
 ) -> Pitch:
     """Median spacing of neighbours: |dx| along rows and |dy| along columns, px.
 
-    Only neighbours that are both visible count, so that missing points do not widen it.
+    Only neighbours that are both visible count, so that missing points do not widen it. Where all
+    spacings are whole numbers the median is that of grouped data (Kendall and Stuart, 1977), which
+    a small frame needs: of 256 px LASTEN's spacings are 6 or 7 px, and their plain median 5 % off.
 
     Raises:
       ValueError: no two neighbours along rows, or none along columns, are visible.
@@ -33,4 +35,13 @@ def pitch(
     both_y = visible[..., 1:, :] & visible[..., :-1, :]
     if not (both_x.any() and both_y.any()):
         raise ValueError("no visible neighbours along rows or along columns: a grid has no pitch")
-    return Pitch(float(np.median(along_rows[both_x])), float(np.median(along_columns[both_y])))
+    return Pitch(_median(along_rows[both_x]), _median(along_columns[both_y]))
+
+
+def _median(values: np.ndarray) -> float:
+    median = float(np.median(values))
+    whole = round(median)
+    below, equal = np.mean(values < whole), np.mean(values == whole)
+    if equal == 0 or (values != np.rint(values)).any():
+        return median
+    return float(whole - 0.5 + (0.5 - below) / equal)
