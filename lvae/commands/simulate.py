@@ -27,18 +27,20 @@ def write_recordings(out: Path, settings: SimulatorSettings, seed: int) -> int:
       UserError: `out` holds a split already, or cannot be written.
     """
     splits = simulate_splits(settings, seed)
-    staging = out / ".writing"  # what a killed call leaves; the next one begins anew
     for name in splits:
-        if (out / name).exists() and not staging.exists():
-            raise UserError(f"{out / name}: is there already; choose another --out")
+        if (out / name).exists():
+            raise UserError(f"{out / name}: is there already; choose another --out, or remove it")
+    staging = out / ".writing"  # what a killed call leaves; the next one begins anew
     shutil.rmtree(staging, ignore_errors=True)
     size = settings.size
     place = placement(*size)
     frames = 0
     for name, split in splits.items():
-        write_frames(staging / name, split["id"], split["points"], split["visible"])
-        for identity, points, visible in zip(split["id"], split["points"], split["visible"]):
-            image = png(render(points, visible, size, scale=frame_scale(size)))
+        points, visible = split["points"], split["visible"]
+        decimals = 0 if settings.whole_pixels else 2
+        write_frames(staging / name, split["id"], points, visible, decimals=decimals)
+        for identity, grid, seen in zip(split["id"], points, visible):
+            image = png(render(grid, seen, size, scale=frame_scale(size)))
             atomic.write_bytes(staging / name / f"{identity}_mov.png", image)
         frames += len(split["id"])
     pitch = 32 * place.scale * 17 / (max(settings.rows, settings.columns) - 1)
@@ -47,7 +49,6 @@ def write_recordings(out: Path, settings: SimulatorSettings, seed: int) -> int:
     everywhere = np.ones(grid.shape[:2], bool)
     atomic.write_text(out / "fix.json", frame_json(np.round(grid).astype(int), everywhere))
     for name in splits:
-        shutil.rmtree(out / name, ignore_errors=True)
         (staging / name).replace(out / name)
     staging.rmdir()
     return frames
