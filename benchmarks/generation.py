@@ -29,7 +29,7 @@ from lvae.grids import cleanup, encoding, rendering
 from lvae.imaging import sheets
 from lvae.runs.export import writer
 from lvae.tasks.grids import samples
-from lvae.tasks.task import Numbered, Plan, Sample
+from lvae.tasks.task import Plan, Sample
 
 SIZE = 768
 ROWS = COLUMNS = 18
@@ -144,7 +144,7 @@ def write_ours(folder: Path, decode: Decoder, count: int, format: str = "files")
         notes = [{"index": int(index)} for index in indices]
         return samples.grid_samples(ids, points, kept, (SIZE, SIZE), notes)
 
-    names = Numbered(count, samples.FIRST_ID)
+    names = samples.names(count)
     table = functools.partial(samples.schema, ROWS * COLUMNS)
     plan = Plan(names, samples.SUFFIXES, draw, schema=table)
     writer.write_data_set(folder, plan, {"seed": 7}, writer.Layout(format, preview=0))

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import shutil
+import tarfile
 from pathlib import Path
 
 import jax
@@ -10,10 +12,11 @@ import pytest
 from PIL import Image
 
 from configs import default, notebook
-from lvae.data.lasten import GridGeometry, read_frames
+from lvae.commands import arguments
+from lvae.data.lasten import GridGeometry, read_frames, write_frames
 from lvae.errors import UserError
-from lvae.grids.rendering import render
-from lvae.runs import loop, modes
+from lvae.grids.rendering import drawable, render
+from lvae.runs import evaluation, loop, modes
 from lvae.runs.export.writer import Layout
 from lvae.tasks import registry, restoring
 from lvae.tasks.grids.data import load_recordings, real_frames
@@ -102,14 +105,17 @@ def test_counts_follow_the_method(loaded, run, tmp_path):
     assert len(draw(loaded, "noise", tmp_path / "some", num_samples=5)) == 5
 
 
-def test_noise_of_factor_zero_is_reconstruction(loaded, run, frames):
-    codes = drawing.encode_frames(run, frames["points"], frames["visible"])
-    grids = drawing.decode_codes(
-        run, codes.mean, np.arange(len(codes.mean)), jax.random.key(0), 0.0
-    )
-    again = drawing.reconstruct(run, frames["points"], frames["visible"])
-    np.testing.assert_array_equal(grids.points, again.points)
-    np.testing.assert_array_equal(grids.visible, again.visible)
+def test_noise_of_factor_zero_is_what_the_mean_codes_decode_to(loaded, run, frames, tmp_path):
+    """No noise of codes, points or visibility is left; sample i is of frame i."""
+    count = len(frames["id"])
+    written = draw(loaded, "noise", tmp_path, num_samples=count, factor=0.0, postprocess=False)
+    decoded = drawing.reconstruct(run, frames["points"], frames["visible"])
+    pixels = np.floor(decoded.points + 0.5)
+    shown = drawable(pixels, decoded.visible, run.settings.frame_size)
+    for row in range(count):
+        keys = np.flatnonzero(shown[row])
+        expected = {str(key): pixels[row].reshape(-1, 2)[key].tolist() for key in keys}
+        assert written[40_000 + row] == expected
 
 
 def test_normal_codes_are_standard_normal_and_of_their_index_alone(loaded, run, frames):
@@ -192,7 +198,7 @@ def test_reconstruction_keeps_every_visible_point_and_its_id(loaded, run, frames
 
 def test_raw_samples_of_the_default_design_are_in_order(loaded, run, frames):
     if run.settings.model.design != "ordered":
-        pytest.skip("the reference design does not keep order")
+        pytest.skip("the notebook keeps no order")
     grids = measures.noise_samples(run, frames, 64)
     assert np.diff(grids.points[..., 0], axis=2).min() > 0
     assert np.diff(grids.points[..., 1], axis=1).max() < 0
@@ -200,7 +206,7 @@ def test_raw_samples_of_the_default_design_are_in_order(loaded, run, frames):
 
 def test_no_sample_shows_fewer_or_more_points_than_real_frames(loaded, run, frames):
     if run.settings.model.design != "ordered":
-        pytest.skip("the reference design does not model visibility")
+        pytest.skip("the notebook does not model visibility")
     counts = frames["visible"].sum(axis=(1, 2))
     drawn = measures.prior_samples(run, 200).visible.sum(axis=(1, 2))
     assert counts.min() <= drawn.min()
@@ -236,11 +242,100 @@ def test_prior_needs_no_training_data(loaded, run, tmp_path):
     data = dataclasses.replace(run.settings.data, path=str(tmp_path / "gone"))
     moved = dataclasses.replace(run, settings=dataclasses.replace(run.settings, data=data))
     assert draw(loaded._replace(run=moved), "prior", tmp_path / "moved", num_samples=3) == before
+    shutil.copytree(run.workdir, tmp_path / "copy", ignore=shutil.ignore_patterns("samples"))
+    copied = restoring.load(tmp_path / "copy")
+    assert draw(copied, "prior", tmp_path / "copied", num_samples=3) == before
     with pytest.raises(UserError, match="gone: no such folder"):
         draw(loaded._replace(run=moved), "noise", tmp_path / "noise")
 
 
-def test_lasten_is_learned_far_better_than_by_the_reference(lasten, tmp_path):
+def test_prior_of_other_data_is_of_their_codes_and_counts_them(loaded, run, frames, tmp_path):
+    first = slice(0, 4)  # one recording: all of it is training data
+    write_frames(
+        tmp_path / "data",
+        frames["id"][first],
+        frames["points"][first],
+        frames["visible"][first],
+    )
+    own = draw(loaded, "prior", tmp_path / "own")
+    other = draw(loaded, "prior", tmp_path / "other", data=tmp_path / "data")
+    extra = 2 * 2 if run.settings.model.design == "ordered" else 0  # recordings x frames
+    assert len(own) == 4 * (8 + extra)
+    assert len(other) == 4 * (4 + extra)
+    is_mixture = run.settings.model.design == "ordered"
+    assert (other[40_000] != own[40_000]) == is_mixture  # N(0, I) looks at no frame
+
+
+@pytest.mark.parametrize("format", ["webdataset", "parquet"])
+def test_packed_formats_hold_the_files_of_the_loose_one(loaded, tmp_path, format):
+    asked = Request("noise", num_samples=3)
+    modes.draw(loaded, asked, tmp_path / "files")
+    modes.draw(loaded, asked, tmp_path / "packed", Layout(format))
+    if format == "webdataset":
+        with tarfile.open(tmp_path / "packed" / "data-000000.tar") as archive:
+            held = {member.name: archive.extractfile(member).read() for member in archive}
+        images = {number: held[f"{number}.png"] for number in (40_000, 40_001, 40_002)}
+        labels = {number: json.loads(held[f"{number}.json"]) for number in images}
+        assert len(held) == 6
+    else:
+        parquet = pytest.importorskip("pyarrow.parquet")
+        rows = parquet.read_table(tmp_path / "packed" / "data-000000.parquet").to_pylist()
+        images = {row["id"]: row["image"]["bytes"] for row in rows}
+        labels = {
+            row["id"]: {
+                str(key): row["points"][2 * key : 2 * key + 2]
+                for key in np.flatnonzero(row["visible"])
+            }
+            for row in rows
+        }
+    assert sorted(images) == [40_000, 40_001, 40_002]
+    for number in images:
+        stem = tmp_path / "files" / str(number)
+        assert images[number] == stem.with_name(f"{number}_mov.png").read_bytes()
+        assert labels[number] == json.loads(stem.with_suffix(".json").read_text())
+
+
+def test_options_are_offered_where_they_mean_something(loaded):
+    known = {name: vars(mode.options()) for name, mode in loaded.task.modes.items()}
+    assert set(known) == set(MODES)
+    assert {name for name in known if "factor" in known[name]} == {"noise", "prior"}
+    assert all(known[name]["postprocess"] is True for name in known)
+    manifold, noise = (loaded.task.modes[name].options for name in ("manifold", "noise"))
+    with pytest.raises(UserError, match=r"--factor=2.*--mode=manifold knows --postprocess"):
+        arguments.mode_options("manifold", manifold, ["--factor=2"], "")
+    with pytest.raises(UserError, match=r"--factor=-1\.0: must be at least 0"):
+        arguments.mode_options("noise", noise, ["--factor=-1"], "")
+
+
+def test_flat_keys_are_of_validation_and_codes_of_training(loaded, run):
+    splits = load_recordings(run.settings.data)
+    numbers = evaluation.thorough(loaded.task, run, splits)
+    errors = measures.reconstruction_measures(run, splits["validation"])
+    codes = measures.code_measures(run, real_frames(splits))
+    for name, value in (errors | codes).items():
+        assert numbers[name] == pytest.approx(value), name
+    trained = measures.reconstruction_measures(run, real_frames(splits))
+    assert numbers["train_missing_f1"] == pytest.approx(trained["missing_f1"])
+    assert {"noise_coverage_ratio", "prior_nearest_training_px", "facts"} <= set(numbers)
+    assert len(numbers["kl_per_dimension"]) == run.settings.model.latents
+
+
+def test_the_explorer_goes_from_frames_to_codes_to_pictures(loaded, run, frames):
+    explorer = loaded.task.explore
+    mean, deviation = explorer.encode(run, frames)
+    assert mean.shape == deviation.shape == (len(frames["id"]), run.settings.model.latents)
+    assert np.all(deviation > 0)
+    decoded = explorer.decode(run, mean)
+    again = drawing.reconstruct(run, frames["points"], frames["visible"])
+    np.testing.assert_array_equal(decoded["points"], again.points)
+    pictures = explorer.render(run, {name: array[:2] for name, array in frames.items()})
+    assert pictures.shape == (2, 768, 768)
+    expected = render(frames["points"][1], frames["visible"][1])
+    np.testing.assert_array_equal(pictures[1], expected)
+    assert explorer.label in frames
+
+
+def test_lasten_is_learned_far_better_than_by_the_notebook(lasten, tmp_path):
     """300 steps, a tenth of the default's: below 5.5 px where the notebook ends at 49-58."""
     config = default.get_config()
     with config.unlocked():

@@ -9,7 +9,7 @@ import pytest
 
 from lvae.runs.export import writer
 from lvae.tasks.grids import samples
-from lvae.tasks.task import Numbered, Plan
+from lvae.tasks.task import Plan
 
 PAGE = Path(__file__).parent.parent / "docs" / "formats.md"
 
@@ -50,7 +50,7 @@ def draw(indices):
 def test_a_training_loop_reads_every_sample_with_its_image(tmp_path, title, format, package):
     pytest.importorskip(package)
     plan = Plan(
-        *(Numbered(32, 40_000), samples.SUFFIXES, draw),
+        *(samples.names(32), samples.SUFFIXES, draw),
         block=16,
         schema=lambda: samples.schema(18 * 18),
     )

@@ -438,3 +438,11 @@ def test_names_are_counted_without_being_held():
     assert not {"sample_40001", "040001", "sample_040003", "sample_x"} & set(names)
     assert "sample_40001" not in names
     assert len(Numbered(10**12)) == 10**12
+
+
+def test_names_without_zeros_in_front_do_not_depend_on_the_count():
+    names = Numbered(60_001, 40_000, digits=0)
+    assert (names[0], names[-1]) == ("40000", "100000")
+    assert "40000" in names
+    assert "040000" not in names
+    assert Numbered(60_001, 40_000)[0] == "040000"  # else as many digits as the last

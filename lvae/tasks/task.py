@@ -285,13 +285,14 @@ def _dtype(name: Any) -> np.dtype:
 class Numbered(Sequence[str]):
     """Names of samples such as "00000", "00001", ..., any number of them, without holding them.
 
-    count: of names. first: number of the first. prefix: before the number. digits: at least.
+    count: of names. first: number of the first. prefix: before the number. digits: at least, and in
+    all names as many as in the last, so that they sort; 0: no zeros in front.
     """
 
     def __init__(self, count: int, first: int = 0, prefix: str = "", digits: int = 5):
         self._numbers = range(first, first + count)
         self._prefix = prefix
-        self._digits = max(digits, len(str(first + count - 1)))
+        self._digits = max(digits, len(str(first + count - 1))) if digits else 0
 
     def __len__(self) -> int:
         return len(self._numbers)

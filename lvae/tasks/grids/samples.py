@@ -10,11 +10,16 @@ from jaxtyping import Bool, Float, Int
 from lvae.grids.encoding import frame_json, whole_pixels
 from lvae.grids.rendering import render
 from lvae.imaging.sheets import png
-from lvae.tasks.task import Encoded, Json, Sample
+from lvae.tasks.task import Encoded, Json, Numbered, Sample
 
 FIRST_ID = 40_000  # where the registration code expects generated samples
 SUFFIXES = (".json", "_mov.png")
 FORMATS = ("files", "webdataset", "parquet")
+
+
+def names(count: int) -> Numbered:
+    """Ids from FIRST_ID up, without zeros in front: a sample's name does not depend on the count."""
+    return Numbered(count, FIRST_ID, digits=0)
 
 
 def grid_samples(

@@ -21,7 +21,7 @@ from lvae.tasks.grids.data import load_recordings, read_source
 from lvae.tasks.grids.vae import drawing
 from lvae.tasks.grids.vae.prior import prior_codes
 from lvae.tasks.grids.vae.settings import Settings
-from lvae.tasks.task import Json, Mode, Numbered, Plan, Request, Run, Sample, Split, option
+from lvae.tasks.task import Json, Mode, Plan, Request, Run, Sample, Split, option
 
 ALPHAS = (0.25, 0.5, 0.75)  # of the way between two frames
 SIDE = 6  # of the manifold's sheet
@@ -210,7 +210,7 @@ def _plan(run: Run[Settings], request: Request, plan: Drawing) -> Plan:
         return samples.grid_samples(ids.tolist(), points, visible, size, notes)
 
     if plan.ids is None:
-        names: Sequence[str] = Numbered(plan.total, samples.FIRST_ID)
+        names: Sequence[str] = samples.names(plan.total)
     else:
         names = [str(number) for number in plan.ids[: plan.total].tolist()]
     cells = settings.data.rows * settings.data.columns

@@ -6,6 +6,7 @@ codes of training frames, each mixed with two others and stretched a little, and
 between and around the recordings.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -81,12 +82,15 @@ def draw_codes(
     return mixture.means[component] + scaled
 
 
+@functools.partial(jax.jit, static_argnums=2)
 def _drawn(key: Key[Array, ""], indices: Array, latents: int) -> tuple[Array, Array]:
+    """Per index a uniform number for the component and normal ones for the code."""
+
     def one(index: Array) -> tuple[Array, Array]:
         component_key, code_key = jax.random.split(jax.random.fold_in(key, index))
         return jax.random.uniform(component_key), jax.random.normal(code_key, (latents,))
 
-    return jax.jit(jax.vmap(one))(indices)
+    return jax.vmap(one)(indices)
 
 
 def varied_frames(

@@ -165,10 +165,10 @@ class EvaluationSettings:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """All groups."""
+    """All groups; the first names the design, on which the others depend."""
 
-    data: OrderedDataSettings | NotebookDataSettings
     model: OrderedModelSettings | NotebookModelSettings
+    data: OrderedDataSettings | NotebookDataSettings
     loss: OrderedLossSettings | NotebookLossSettings
     training: TrainingSettings
     sampling: OrderedSamplingSettings | NotebookSamplingSettings
