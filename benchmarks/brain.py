@@ -20,12 +20,15 @@ from unittest import mock
 import jax
 import jax.numpy as jnp
 import numpy as np
-from lvae.tasks.pixelcnn.network import build as build_prior
-from lvae.tasks.vqvae.network import build as build_vqvae
 
 from benchmarks import report
 from configs import pixelcnn_brain, vqvae_brain
+from lvae.configuration import parse
 from lvae.models import convolution, raster_sampling
+from lvae.tasks.brain.codec.network import network_of
+from lvae.tasks.brain.codec.settings import Settings as CodecSettings
+from lvae.tasks.brain.prior.network import build
+from lvae.tasks.brain.prior.settings import Settings as PriorSettings
 
 PRODUCTS = ("dot_general", "conv_general_dilated")
 
@@ -64,9 +67,9 @@ def vqvae_flops(argument: str | None) -> dict[str, Any]:
     """Forward pass of one slice, and the parameters."""
     # count convolutions, not how they are laid out on a CPU
     with mock.patch.object(convolution, "_uses_matmul", return_value=False):
-        config = vqvae_brain.get_config(argument)
-        network = build_vqvae(config)
-        images = jax.ShapeDtypeStruct((1, config.data.size, config.data.size, 1), jnp.float32)
+        settings = parse(CodecSettings, vqvae_brain.get_config(argument))
+        network, size = network_of(settings.model), settings.data.size
+        images = jax.ShapeDtypeStruct((1, size, size, 1), jnp.float32)
         params = jax.eval_shape(network.init, jax.random.key(0), images)
         counted = flops_of(network.apply, params, images)
     return {
@@ -78,7 +81,8 @@ def vqvae_flops(argument: str | None) -> dict[str, Any]:
 
 def prior_flops(argument: str | None, codes: int, edge: int) -> dict[str, Any]:
     """Forward pass of one map of codes."""
-    network = build_prior(pixelcnn_brain.get_config(argument), codes, (edge, edge))
+    settings = parse(PriorSettings, pixelcnn_brain.get_config(argument))
+    network = build(settings.model, codes, (edge, edge))
     maps = jax.ShapeDtypeStruct((1, edge, edge), jnp.int32)
     params = jax.eval_shape(network.init, jax.random.key(0), maps)
     name = f"pixelcnn_brain:{argument}" if argument else "pixelcnn_brain"
@@ -103,8 +107,9 @@ def sampling(batch: int, priors: list[str]) -> None:
     rows = []
     for prior in priors:
         size = 128 if prior == "reference" else 1024
-        config = pixelcnn_brain.get_config(None if prior == "ours" else prior)
-        network = build_prior(config, size, (16, 16))
+        argument = None if prior == "ours" else prior
+        settings = parse(PriorSettings, pixelcnn_brain.get_config(argument))
+        network = build(settings.model, size, (16, 16))
         blank = jnp.zeros((batch, 16, 16), jnp.int32)
         params = jax.jit(network.init)(jax.random.key(0), blank)["params"]
         keys = jax.random.split(jax.random.key(1), batch)

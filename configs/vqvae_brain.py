@@ -12,7 +12,7 @@ measured numbers: docs/brain.md.
 
 from ml_collections import ConfigDict
 
-from lvae.configuration import experiment
+from lvae.configuration import Values, experiment
 from lvae.tasks.brain.codec.settings import Settings
 
 BASE = {
@@ -57,11 +57,7 @@ SMOKE = {  # seconds on a laptop; nothing that is learned is of use
     "training": {"epochs": 3, "log_every": 2, "evaluate_every": 6, "checkpoint_every": 6},
     "evaluation": {"batch_size": 8},
 }
-VARIANTS = {
-    "reference": REFERENCE,
-    "fsq": FSQ,
-    "smoke": SMOKE,
-}
+VARIANTS: dict[str, Values] = {"reference": REFERENCE, "fsq": FSQ, "smoke": SMOKE}
 
 
 def get_config(arg: str | None = None) -> ConfigDict:

@@ -7,11 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lvae.tasks.pixelcnn.network import build
 
 from configs import pixelcnn_brain
+from lvae.configuration import parse
 from lvae.models import pixelcnn, raster_sampling
 from lvae.models.causal_layers import causal_mask
+from lvae.models.pixelcnn_blocks import block_kinds
+from lvae.tasks.brain.prior.network import build
+from lvae.tasks.brain.prior.settings import Settings
 
 SHAPES = {
     "reference": dict(features=8, embedding=0, kernel=7, blocks="RR", heads=1),
@@ -72,7 +75,7 @@ def test_no_logit_depends_on_its_own_or_a_later_code(name):
 def test_the_shipped_configs_are_causal(argument):
     config = pixelcnn_brain.get_config(argument)
     config.model.features = 8  # masks do not know the width, and compiling does
-    model = build(config, codes=5, grid=(4, 5))
+    model = build(parse(Settings, config).model, codes=5, grid=(4, 5))
     moved = blame(model, randomised(model))
     assert (np.triu(moved) == 0).all()
     assert (moved[-1, :-1] > 0).any()
@@ -180,8 +183,8 @@ def test_min_p_drops_codes_below_a_share_of_the_likeliest_ones_probability():
 
 
 def test_reference_layers_have_the_parameters_of_the_description():
-    config = pixelcnn_brain.get_config("reference")
-    model = build(config, codes=128, grid=(8, 8))
+    settings = parse(Settings, pixelcnn_brain.get_config("reference"))
+    model = build(settings.model, codes=128, grid=(8, 8))
     shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 8, 8), jnp.int32))
     found = {
         name: sum(leaf.size for leaf in jax.tree.leaves(layer))
@@ -217,3 +220,11 @@ def test_products_with_code_features_are_normal_densities_over_the_codes():
     logits = features[:, :4] @ np.concatenate([linear, squares])
     np.testing.assert_allclose(logits - logits[0], density - density[0], rtol=1e-4, atol=1e-4)
     assert pixelcnn.code_features(jnp.asarray(codes), 3).shape == (6, 3)
+
+
+def test_blocks_and_the_distances_that_they_read():
+    assert block_kinds("GG4AR") == [("G", 1), ("G", 4), ("A", 1), ("R", 1)]
+    assert block_kinds("") == []
+    for wrong in ("A2", "G0", "g", "2G"):
+        with pytest.raises(ValueError, match="must be R, G and A"):
+            block_kinds(wrong)

@@ -6,18 +6,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.fft
-from lvae.tasks.vqvae.network import build, grid
 
 from configs import vqvae_brain
+from lvae.configuration import parse
 from lvae.models import vqvae
+from lvae.tasks.brain.codec.network import network_of
+from lvae.tasks.brain.codec.settings import Settings
 
 
 def shapes_of(argument):
-    config = vqvae_brain.get_config(argument)
-    network = build(config)
-    size = config.data.size
+    settings = parse(Settings, vqvae_brain.get_config(argument))
+    network = network_of(settings.model)
+    size = settings.data.size
     return (
-        config,
+        settings,
         network,
         jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, size, size, 1)))["params"],
     )
@@ -40,13 +42,13 @@ def test_reference_has_the_layers_of_the_description():
 
 @pytest.mark.parametrize("argument", [None, "reference", "fsq", "smoke"])
 def test_code_maps_have_the_shape_that_the_task_says(argument):
-    config, network, params = shapes_of(argument)
-    size = config.data.size
+    settings, network, params = shapes_of(argument)
+    size = settings.data.size
     images = jax.ShapeDtypeStruct((2, size, size, 1), jnp.float32)
     features = jax.eval_shape(
         lambda p, x: network.apply({"params": p}, x, method="encode"), params, images
     )
-    assert features.shape == (2, *grid(config), config.model.dimension)
+    assert features.shape == (2, *settings.grid, settings.model.dimension)
     decoded = jax.eval_shape(
         lambda p, x: network.apply({"params": p}, x, method="decode"), params, features
     )

@@ -1,6 +1,5 @@
 """What the VQ-VAE is trained on, where its codebook starts, and what it minimises."""
 
-import functools
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ from lvae.models import quantizer
 from lvae.tasks.brain import slices
 from lvae.tasks.brain.codec.network import features_of, network_of
 from lvae.tasks.brain.codec.quantising import quantise
-from lvae.tasks.brain.codec.settings import EmaModel, ModelSettings, Settings
+from lvae.tasks.brain.codec.settings import EmaModel, Settings
 from lvae.tasks.task import Batch, LossFunction, Spec, Splits, Variables, spec_of
 
 # Of a program that runs once: compiles three times faster.
@@ -39,24 +38,27 @@ def prepare(settings: Settings, variables: Variables, splits: Splits) -> Variabl
     if not isinstance(model, EmaModel):
         return variables
     some = slices.spread_out(splits["train"]["image"], model.kmeans_slices)
-    key = jax.random.fold_in(stream(settings.seed, "init"), 1)
-    clusters = _clusters.lower(model, variables["params"]["network"], some, key).compile(QUICK)
     rows, columns = settings.grid
     codes_per_step = settings.training.batch_size * rows * columns
-    book = quantizer.codebook_from(
-        clusters(variables["params"]["network"], some, key), codes_per_step / model.codes
-    )
-    return {
-        **variables,
-        "buffers": {**variables["buffers"], "codebook": jax.tree.map(np.asarray, dict(book))},
-    }
+    clusters = _clusters(model, variables["params"]["network"], some, settings.seed)
+    book = quantizer.codebook_from(clusters, codes_per_step / model.codes)
+    filled = {**variables["buffers"], "codebook": jax.tree.map(np.asarray, dict(book))}
+    return {**variables, "buffers": filled}
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _clusters(model: ModelSettings, params: PyTree, images: Array, key: Key[Array, ""]) -> Array:
-    assert isinstance(model, EmaModel)
-    vectors = features_of(model, params, images).reshape(-1, model.dimension)
-    return quantizer.kmeans(vectors, model.codes, key, model.kmeans_iterations)
+def _clusters(
+    model: EmaModel, params: PyTree, images: slices.Slices, seed: int
+) -> Float[Array, "k dimension"]:
+    """Centres of the features of some images. Everything is a constant of the program: as arguments
+    they give centres that differ in the last digit."""
+
+    @jax.jit
+    def found() -> Array:
+        vectors = features_of(model, params, jnp.asarray(images)).reshape(-1, model.dimension)
+        key = jax.random.fold_in(stream(seed, "init"), 1)
+        return quantizer.kmeans(vectors, model.codes, key, model.kmeans_iterations)
+
+    return found.lower().compile(QUICK)()
 
 
 def loss(settings: Settings, spec: Spec) -> LossFunction:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key, Num, PyTree
 
 from lvae.imaging.levels import from_levels
@@ -19,7 +20,8 @@ from lvae.tasks.brain.codec.settings import (
 )
 from lvae.tasks.task import Spec, Variables
 
-Pixels = Num[Array, "batch height width"]  # uint8, or in [0, 1]
+# uint8, or in [0, 1]
+Pixels = Num[Array, "batch height width"] | Num[np.ndarray, "batch height width"]
 
 
 def network(settings: Settings, spec: Spec) -> vqvae.VQVAE:
@@ -71,6 +73,7 @@ def features_of(
       params: of the network.
       images: slices.
     """
+    images = jnp.asarray(images)
     if images.dtype == jnp.uint8:
         images = from_levels(images)
     found: Any = network_of(model).apply({"params": params}, images[..., None], method="encode")

@@ -52,7 +52,7 @@ def find(settings: Settings) -> Below:
     if not (workdir / "config.json").exists():
         where = "" if str(workdir) == named else f" (that is {workdir})"
         raise UserError(
-            f"--config.vqvae={named}: there is no run of a VQ-VAE{where}; give the place of one, or "
+            f"--config.vqvae={named}: there is no run of a VQ-VAE{where}; bring it back, name another, or "
             f"train it with train.py --config=configs/vqvae_brain.py --workdir={named}"
         )
     _, config = restoring.read_task(workdir)

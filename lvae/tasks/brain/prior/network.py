@@ -12,7 +12,6 @@ from jaxtyping import Array, Float, Key, PyTree
 from lvae.models import pixelcnn
 from lvae.models.batching import in_batches
 from lvae.tasks.brain.codec.codec import Maps
-from lvae.tasks.brain.codec.settings import Settings as CodecSettings
 from lvae.tasks.brain.prior import below
 from lvae.tasks.brain.prior.settings import ModelSettings, Settings
 from lvae.tasks.brain.slices import spread_out
@@ -23,12 +22,13 @@ TABLE_SLICES = 256  # training slices whose codes the table of places starts fro
 
 def network(settings: Settings, spec: Spec) -> pixelcnn.PixelCNN:
     """The network for the codes of the VQ-VAE below."""
-    return build(settings.model, below.settings_of(spec))
+    codec = below.settings_of(spec)
+    return build(settings.model, codec.model.codes, codec.grid)
 
 
-def build(model: ModelSettings, codec: CodecSettings) -> pixelcnn.PixelCNN:
-    """The network for the codes of a codec."""
-    return pixelcnn.PixelCNN(size=codec.model.codes, grid=codec.grid, **dataclasses.asdict(model))
+def build(model: ModelSettings, codes: int, grid: tuple[int, int]) -> pixelcnn.PixelCNN:
+    """The network for a number of codes and the rows and columns of a map."""
+    return pixelcnn.PixelCNN(size=codes, grid=grid, **dataclasses.asdict(model))
 
 
 def init(settings: Settings, spec: Spec, key: Key[Array, ""]) -> Variables:
@@ -45,13 +45,13 @@ def prepare(settings: Settings, variables: Variables, splits: Splits) -> Variabl
     tied one at the vectors of the codes.
     """
     codec = below.trained(settings)
-    module, params = build(settings.model, codec.settings), dict(variables["params"])
-    if module.places:
+    model, params = settings.model, dict(variables["params"])
+    if model.places:
         some = spread_out(splits["train"]["image"], TABLE_SLICES)
-        params["table"] = np.asarray(_table(jnp.asarray(codec.encode(some)), module.size))
-    if module.tied:
+        params["table"] = np.asarray(_table(jnp.asarray(codec.encode(some)), codec.size))
+    if model.tied:
         vectors = jnp.asarray(codec.vectors)
-        params["embed"] = {"embedding": np.asarray(_vectors(vectors, module.embedding))}
+        params["embed"] = {"embedding": np.asarray(_vectors(vectors, model.embedding))}
     frozen = {"network": codec.params, "vectors": np.asarray(codec.vectors)}
     return {"params": params, "buffers": {"codec": frozen}}
 
