@@ -10,7 +10,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -30,9 +32,15 @@ def watch() -> None:
     threading.Thread(target=_wait, args=(reading,), daemon=True).start()
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in SIGNALS:
-        signal.signal(number, lambda *_: None)  # Python's own part; the number goes to the pipe
+        signal.signal(number, _stand_still)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def _stand_still(number: int, frame: FrameType | None) -> None:
+    """Python's own part, in the main thread; the number has gone to the pipe."""
+    while True:
+        time.sleep(1)
 
 
 def _wait(pipe: int) -> None:

@@ -15,9 +15,7 @@ DEFAULT = "configs/default.py"
 
 def main(words: list[str]) -> None:
     """Parses the flags and trains."""
-    config_words = [
-        word for word in words if word.lstrip("-").split("=")[0].split(".")[0] == "config"
-    ]
+    config_words = [word for word in words if is_config(word)]
     chosen = _parser().parse_args([word for word in words if word not in config_words])
     file, config = read_config(config_words)
     process.initialize_hosts(chosen)
@@ -60,6 +58,11 @@ def _parser() -> arguments.Parser:
     arguments.add_hosts(parser)
     arguments.add_device(parser)
     return parser
+
+
+def is_config(word: str) -> bool:
+    """Whether a word of the command line is about the config."""
+    return word.startswith("-") and word.lstrip("-").split("=")[0].split(".")[0] == "config"
 
 
 def read_config(words: list[str]) -> tuple[str, ConfigDict]:

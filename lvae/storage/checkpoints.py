@@ -1,9 +1,13 @@
 """Checkpoints of a run directory, by Orbax; nothing else in the project names it."""
 
 import contextlib
+import functools
+import inspect
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,6 +29,7 @@ class Checkpoints:
 
     def __init__(self, workdir: Path, keep: int):
         self._folder = workdir.absolute() / FOLDER
+        self._failed = False
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._checkpointer = ocp.training.Checkpointer(
@@ -44,7 +49,12 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._checkpointer.close()
+        with _quiet():
+            try:
+                self._checkpointer.close()
+            except Exception:  # says again what `save` has raised
+                if not self._failed:
+                    raise
 
     def steps(self) -> list[int]:
         """The steps of the whole checkpoints, in order."""
@@ -60,6 +70,8 @@ class Checkpoints:
             with _quiet():
                 self._checkpointer.save(step, state, overwrite=True)
         except Exception as error:  # Orbax and TensorStore raise a dozen kinds
+            _drop_echoes()
+            self._failed = True
             reason = _first_line(error)
             if isinstance(error, OSError) or any(word in reason for word in _DISK_ERRORS):
                 raise UserError(
@@ -134,6 +146,7 @@ def _load(folder: Path, abstract_state: PyTree, partial: bool) -> PyTree:
         with _quiet(), ocp.Context(pytree_options=options):
             return ocp.load(folder, abstract_state)
     except Exception as error:  # Orbax and TensorStore raise a dozen kinds for a damaged file
+        _drop_echoes()
         raise UserError(
             f"{folder}: the checkpoint is damaged or of another model ({_first_line(error)}); "
             "delete that folder to fall back on an older one, or train again"
@@ -159,6 +172,23 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in before:
             logger.setLevel(level)
+
+
+@functools.cache
+def _drop_echoes() -> None:
+    """After the first failure: the arrays that were under way fail too, one by one, in threads that
+    nobody waits for, and each would print a traceback."""
+    logging.getLogger("asyncio").addFilter(
+        lambda record: "never retrieved" not in record.getMessage()
+    )
+    before = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        closed = "Event loop is closed" in str(unraisable.exc_value)
+        if not closed and not inspect.iscoroutine(unraisable.object):
+            before(unraisable)
+
+    sys.unraisablehook = hook
 
 
 def _first_line(error: BaseException) -> str:
