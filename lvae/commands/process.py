@@ -1,6 +1,7 @@
 """What every command does around its work: memory pages, signals, devices, mistakes in one line."""
 
 import argparse
+import ast
 import contextlib
 import errno
 import importlib
@@ -133,11 +134,13 @@ def cache_folder() -> Path | None:
 
 
 def one_line(error: BaseException) -> str:
-    """The text of an error; of a traceback inside it, the last line."""
+    """The text of an error; of a traceback inside it, the last line; quotes around it go."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     before, traceback, after = text.partition("Traceback")
     if traceback:
         text = (before.splitlines() or [""])[0] + " " + after.strip().splitlines()[-1]
+    with contextlib.suppress(ValueError, SyntaxError):
+        text = str(ast.literal_eval(text))
     return " ".join(text.split())
 
 

@@ -3,6 +3,7 @@
 Writes everything about the run into its directory; the same command resumes an unfinished run.
 """
 
+import re
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -87,15 +88,25 @@ def read_config(words: list[str]) -> tuple[str, ConfigDict]:
         config: ConfigDict = values["config"].value
         str(config.task)  # what could not be loaded says so only when it is used
     except flags.Error as error:
-        raise UserError(process.one_line(error)) from error
+        text = process.one_line(error).replace("Error whilst parsing config file: ", "")
+        raise UserError(text.removeprefix("flag ").replace("ValueError: ", "")) from error
     except OSError as error:
         known = ", ".join(sorted(path.name for path in Path("configs").glob("[!_]*.py")))
         raise UserError(f"{file}: cannot be loaded; configs/ has {known}") from error
     except (AttributeError, KeyError, TypeError, ValueError, UserError) as error:
-        raise UserError(
-            f"{file}: {process.one_line(error)}; see the file for its fields"
-        ) from error
+        raise UserError(_described(error, file, words)) from error
     return file.removeprefix("--config=").split(":")[0], _expanded(config)
+
+
+def _described(error: Exception, file: str, words: list[str]) -> str:
+    """An error of a config's own, by the word of the command line that it is about."""
+    text = process.one_line(error)
+    unknown = re.match(r"'(\w+)'(?: Did you mean \"(\w+)\")?", text)
+    if not unknown:
+        return f"{file}: {text}; see the file for its fields"
+    about = next((word for word in words if f".{unknown[1]}" in word.split("=")[0]), file)
+    hint = f"did you mean {unknown[2]}?" if unknown[2] else f"see {file} for its fields"
+    return f"{about}: no such field {unknown[1]}; {hint}"
 
 
 def _expanded(config: ConfigDict) -> ConfigDict:

@@ -15,6 +15,7 @@ from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
 from lvae.errors import UserError
+from lvae.storage import checksums
 
 FOLDER = "checkpoints"
 TRIES = 100  # of a reader, each after a trainer has replaced the checkpoint that it was reading
@@ -69,11 +70,13 @@ class Checkpoints:
         try:
             with _quiet():
                 self._checkpointer.save(step, state, overwrite=True)
+            if jax.process_index() == 0:
+                checksums.write(self._folder / str(step))
         except Exception as error:  # Orbax and TensorStore raise a dozen kinds
             _drop_echoes()
             self._failed = True
             reason = _first_line(error)
-            if isinstance(error, OSError) or any(word in reason for word in _DISK_ERRORS):
+            if isinstance(error, OSError | UserError) or any(word in reason for word in _DISK_ERRORS):
                 raise UserError(
                     f"{self._folder}: the checkpoint of step {step} cannot be written "
                     f"({reason}); free some space, then run the same command again"
@@ -143,6 +146,8 @@ def _load(folder: Path, abstract_state: PyTree, partial: bool) -> PyTree:
     loading = ocp.options.PyTreeOptions.Loading(partial_load=partial)
     options = ocp.options.PyTreeOptions(loading=loading)
     try:
+        if name := checksums.altered(folder):
+            raise ValueError(f"{name} is not as it was written")
         with _quiet(), ocp.Context(pytree_options=options):
             return ocp.load(folder, abstract_state)
     except Exception as error:  # Orbax and TensorStore raise a dozen kinds for a damaged file

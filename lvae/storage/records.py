@@ -222,7 +222,12 @@ def read_config(workdir: Path) -> ml_collections.ConfigDict:
     Raises:
       UserError: there is none, or it is no JSON object.
     """
-    return ml_collections.ConfigDict(_read_object(workdir / CONFIG, _NO_RUN)).lock()
+    values = _read_object(workdir / CONFIG, _NO_RUN)
+    try:
+        return ml_collections.ConfigDict(values).lock()
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{workdir / CONFIG}: is no config ({reason}); {_RETRAIN}") from error
 
 
 def read_spec(workdir: Path) -> dict[str, Any]:

@@ -3,32 +3,19 @@
 import concurrent.futures
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from lvae.training import records
+from commands import complaint, run
+from PIL import Image
 
-from lvae import doors
+from lvae.commands import process
 from lvae.data.lasten import write_frames
 
-ROOT = Path(__file__).parent.parent
 SMOKE = "--config=configs/default.py:smoke"
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, *arguments]
-
-
-def run(*arguments: str, **options) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", **options.pop("env", {})}
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, cwd=ROOT, env=environment, **options
-    )
 
 
 def frames_in(folder: Path, ids: range) -> None:
@@ -105,6 +92,13 @@ def mistakes(trained, tmp_path_factory) -> dict[str, subprocess.CompletedProcess
         "one recording": [*sample, "--mode=interpolate", f"--data={folder / 'one'}"],
         "bad shard": [*sample, "--mode=noise", "--shard=2/2"],
         "bad number": [*sample, "--mode=noise", "--num_samples=-1"],
+        "bad option": [*sample, "--mode=noise", "--factr=2"],
+        "empty option": [*sample, "--mode=noise", "--factor="],
+        "inspect bad data": ["-m", "lvae.inspect", SMOKE, f"--data={folder / 'json'}"],
+        "inspect among data": [
+            *("-m", "lvae.inspect", SMOKE, f"--data={folder / 'one'}", f"--out={folder / 'one'}")
+        ],
+        "inspect batch": ["-m", "lvae.inspect", SMOKE, "--config.training.batch_size=0"],
         "evaluate nothing": ["-m", "lvae.evaluate", f"--workdir={folder / 'nothing'}"],
     }
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -122,7 +116,7 @@ def mistakes(trained, tmp_path_factory) -> dict[str, subprocess.CompletedProcess
         ("no number", ["7.json", "x"]),
         ("outside frame", ["7.json", "900"]),
         ("too few points", ["7.json", "1"]),
-        ("unknown field", ["latnets"]),
+        ("unknown field", ["--config.model.latnets=3: no such field", "did you mean latents?"]),
         ("wrong type", ["latents", "many"]),
         ("unknown config", ["configs/absent.py"]),
         ("unknown variant", ["tiny", "smoke"]),
@@ -138,25 +132,44 @@ def mistakes(trained, tmp_path_factory) -> dict[str, subprocess.CompletedProcess
         ("one recording", ["interpolate", "at least two"]),
         ("bad shard", ["--shard=2/2"]),
         ("bad number", ["num_samples"]),
+        ("bad option", ["--factr=2", "--factor"]),
+        ("empty option", ["--factor"]),
+        ("inspect bad data", ["7.json"]),
+        ("inspect among data", ["--out=", "holds the data"]),
+        ("inspect batch", ["batch_size=0"]),
         ("evaluate nothing", ["nothing", "train first"]),
     ],
 )
-def test_mistakes_are_told_in_one_line_with_status_2(mistakes, name, words):
-    done = mistakes[name]
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("step ")]
-    lines = [line for line in lines if "parameters," not in line]  # what training said before
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    assert len(lines) == 1, done.stderr
+def test_a_mistake_is_one_line_with_status_2(mistakes, name, words):
+    line = complaint(mistakes[name])
     for word in words:
-        assert word in lines[0]
+        assert word in line
 
 
 def test_help_explains_every_flag_with_its_default():
     done = run("sample.py", "--help")
-    for flag in ("--mode", "--workdir", "--out", "--seed", "--num_samples", "--factor", "--data"):
+    for flag in ("--mode", "--workdir", "--out", "--seed", "--num_samples", "--data", "--format"):
         assert flag in done.stdout
-    assert "default: 'runs/default'" in done.stdout
+    assert "default: runs/default" in done.stdout
+
+
+def test_help_of_a_mode_explains_its_own_options(trained):
+    done = run("sample.py", "--mode=noise", "--help", f"--workdir={trained}")
+    assert "--factor" in done.stdout
+    assert "--workdir" in done.stdout
+
+
+def test_inspect_describes_every_split_and_draws_examples(tmp_path):
+    frames_in(tmp_path / "data" / "train", range(0, 8))
+    frames_in(tmp_path / "data" / "validation", range(100, 104))
+    words = (SMOKE, f"--data={tmp_path / 'data'}", f"--out={tmp_path / 'out'}")
+    done = run("-m", "lvae.inspect", *words)
+    assert done.returncode == 0, done.stderr
+    assert "train: " in done.stdout
+    assert "validation: " in done.stdout
+    assert "visible: 18 x 18, bool, 0 of " in done.stdout
+    assert np.asarray(Image.open(tmp_path / "out" / "inspect.png")).ndim == 2
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["train", "validation"]
 
 
 def test_evaluate_prints_one_object_last(trained):
@@ -175,32 +188,6 @@ def test_evaluate_prints_one_object_last(trained):
     assert len(numbers["kl_per_dimension"]) == 12
 
 
-def test_a_killed_run_resumes_bit_for_bit(tmp_path):
-    """Killed by the system at whatever step it has reached; params and metrics must not tell."""
-    arguments = ("train.py", SMOKE, "--config.training.steps=40")
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert run(*arguments, f"--workdir={whole}").returncode == 0
-    process = subprocess.Popen(
-        command(*arguments, f"--workdir={killed}"),
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
-    )
-    metrics = killed / records.METRICS
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not (
-        metrics.exists() and metrics.read_text().count("\n") > 6
-    ):
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (killed / records.SUMMARY).exists()
-    assert run(*arguments, f"--workdir={killed}").returncode == 0
-    assert metrics.read_bytes() == (whole / records.METRICS).read_bytes()
-    for path in sorted((whole / "figures").iterdir()):
-        assert path.read_bytes() == (killed / "figures" / path.name).read_bytes(), path.name
-
-
 @pytest.mark.parametrize(
     ("pages", "settings", "again"),
     [
@@ -212,14 +199,14 @@ def test_a_killed_run_resumes_bit_for_bit(tmp_path):
 )
 def test_starts_again_with_large_pages_once(monkeypatch, tmp_path, pages, settings, again):
     (tmp_path / "enabled").write_text(pages + "\n")
-    monkeypatch.setattr(doors, "LARGE_PAGES", tmp_path / "enabled")
+    monkeypatch.setattr(process, "LARGE_PAGES", tmp_path / "enabled")
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     if settings is not None:
         monkeypatch.setenv("GLIBC_TUNABLES", settings)
     started = []
     monkeypatch.setattr(os, "execv", lambda *arguments: started.append(arguments))
     monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "lvae.evaluate", "--workdir=x y"])
-    doors.start_with_large_pages()
+    process.start_with_large_pages()
     assert started == (
         [(sys.executable, [sys.executable, "-m", "lvae.evaluate", "--workdir=x y"])]
         if again
