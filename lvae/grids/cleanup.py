@@ -44,8 +44,9 @@ def clean_up(
         writes missing points as (0, 0), as the notebook of [zilker] does.
       bilateral: whether to smooth.
       color_sigma: differences in x and in y, in the unit of `points`, at which a neighbour's
-        weight has fallen to 0.61; None: each channel's standard deviation, as in the
-        notebook of [zilker], which grows with the number of rows and columns. `LASTEN_COLOR_PITCHES` times the pitch is the same for any grid.
+        weight has fallen to 0.61; None: each channel's standard deviation, as in the notebook of
+        [zilker], which grows with the number of rows and columns. `LASTEN_COLOR_PITCHES` times the
+        pitch is the same for any grid.
 
     Returns:
       The points, (0, 0) where dropped or missing, and which are kept.
