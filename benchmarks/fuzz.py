@@ -32,7 +32,7 @@ from lvae.data.lasten import GridGeometry, read_frames
 from lvae.errors import UserError
 from lvae.runs import loop
 from lvae.runs.export import journal
-from lvae.storage import checkpoints, records
+from lvae.storage import checkpoints, checksums, records
 from lvae.tasks import registry, restoring
 
 ROOT = Path(__file__).parent.parent
@@ -62,9 +62,11 @@ def prepared(folder: Path) -> Bench:
     with contextlib.redirect_stderr(io.StringIO()):
         loop.train(registry.find(config.task), config, run)
     header = {"mode": "prior", "seed": 0}
-    notes = (json.dumps({"name": f"{index:05d}", "code": [0.5, index]}) for index in range(5))
+    notes = [json.dumps({"name": f"{index:05d}", "code": [0.5, index]}) for index in range(6)]
     (run / "samples").mkdir()
-    journal.write_manifest(run / "samples" / "manifest-0-of-1.json", header, notes)
+    for shard in range(2):
+        path = journal.manifest_path(run / "samples", (shard, 2))
+        journal.write_manifest(path, header, notes[3 * shard : 3 * shard + 3])
     (folder / "case").mkdir()
     return Bench(folder / "case", run, restoring.load(run).run.variables)
 
@@ -149,6 +151,10 @@ def checkpoint(bench: Bench, random: np.random.Generator) -> None:
     shutil.copytree(bench.run, run)
     for older in checkpoints.saved_steps(run)[:-1]:
         shutil.rmtree(run / checkpoints.FOLDER / str(older))
+    checked = random.random() < 0.7
+    if not checked:  # a kill came before they were written; damage may then stay unnoticed
+        for path in (run / checkpoints.FOLDER).rglob(checksums.NAME):
+            path.unlink()
     files = sorted(path for path in (run / checkpoints.FOLDER).rglob("*") if path.is_file())
     path = files[random.integers(len(files))]
     if random.random() < 0.2:
@@ -157,18 +163,19 @@ def checkpoint(bench: Bench, random: np.random.Generator) -> None:
         path.write_bytes(damage.damaged(path.read_bytes(), random))
     found = restoring.load(run).run.variables
     same = jax.tree.map(lambda left, right: np.array_equal(left, right), found, bench.values)
-    if not all(jax.tree.leaves(same)):
+    if checked and not all(jax.tree.leaves(same)):
         raise Fault(f"{path.relative_to(run)}: other values than those that were saved")
 
 
 def exports(bench: Bench, random: np.random.Generator) -> None:
-    """The manifest of a shard, merged."""
-    source = next((bench.run / "samples").iterdir())
-    content = source.read_bytes()
-    (bench.folder / source.name).write_bytes(damage.damaged(content, random))
-    merged = journal.merge(bench.folder)
-    if not isinstance(json.loads(merged.read_bytes()), dict):
-        raise Fault("a manifest that is no object")
+    """The manifests of two shards, one damaged, merged."""
+    for source in (bench.run / "samples").iterdir():
+        shutil.copy(source, bench.folder)
+    path = journal.manifest_path(bench.folder, (int(random.integers(2)), 2))
+    path.write_bytes(damage.damaged(path.read_bytes(), random))
+    merged = json.loads(journal.merge(bench.folder).read_bytes())
+    if not all(isinstance(sample, dict) for sample in merged["samples"]):
+        raise Fault("a sample that is no object")
 
 
 FLAGS = (
