@@ -307,6 +307,12 @@ def test_options_are_offered_where_they_mean_something(loaded):
         arguments.mode_options("noise", noise, ["--factor=-1"], "")
 
 
+def test_ids_do_not_depend_on_how_many_samples_there_are(loaded, run):
+    mode = loaded.task.modes["noise"]
+    names = mode.plan(run, Request("noise", num_samples=60_001, options=mode.options())).names
+    assert (names[0], names[-1]) == ("40000", "100000")
+
+
 def test_flat_keys_are_of_validation_and_codes_of_training(loaded, run):
     splits = load_recordings(run.settings.data)
     numbers = evaluation.thorough(loaded.task, run, splits)
