@@ -168,7 +168,7 @@ def abstract(state: PyTree, sharding: jax.sharding.Sharding) -> PyTree:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Orbax logs each step of a save, and a traceback from every thread of one that fails."""
-    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    loggers = [logging.getLogger(name) for name in (None, "absl", "asyncio")]
     before = [(logger, logger.level) for logger in loggers]
     try:
         for logger in loggers:
