@@ -429,6 +429,15 @@ def test_memory_does_not_hold_the_samples(tmp_path):
     assert done == [(64, 80), (80, 80)]
 
 
+def test_a_merged_manifest_is_json_whatever_white_space_its_shards_hold(tmp_path):
+    for index in range(2):
+        write(tmp_path, shard=(index, 2))
+    shard = journal.manifest_path(tmp_path, (0, 2))
+    shard.write_bytes(shard.read_bytes().replace(b"},\n", b"},\x0b\n", 1))
+    manifest = json.loads(journal.merge(tmp_path).read_bytes())
+    assert len(manifest["samples"]) == 10
+
+
 def test_names_are_counted_without_being_held():
     names = Numbered(3, 40_000, "sample_", 6)
     assert list(names) == ["sample_040000", "sample_040001", "sample_040002"]

@@ -76,7 +76,9 @@ class Checkpoints:
             _drop_echoes()
             self._failed = True
             reason = _first_line(error)
-            if isinstance(error, OSError | UserError) or any(word in reason for word in _DISK_ERRORS):
+            if isinstance(error, OSError | UserError) or any(
+                word in reason for word in _DISK_ERRORS
+            ):
                 raise UserError(
                     f"{self._folder}: the checkpoint of step {step} cannot be written "
                     f"({reason}); free some space, then run the same command again"

@@ -101,9 +101,10 @@ def sample_lines(path: Path) -> Iterator[str]:
     """The samples in a journal, one JSON object each; from the first damaged line on (a kill cuts
     the last one short) they are left out."""
     for line in _lines_of_samples(path):
-        if not _is_sample(line):
+        sample = _sample(line)
+        if sample is None:
             return
-        yield line.decode().rstrip("\n").rstrip(",")
+        yield sample
 
 
 def _finished_lines(path: Path) -> Iterator[str]:
@@ -115,9 +116,10 @@ def _finished_lines(path: Path) -> Iterator[str]:
     for line in _lines_of_samples(path):
         if line.startswith(b"]"):
             return
-        if not _is_sample(line):
+        sample = _sample(line)
+        if sample is None:
             break
-        yield line.decode().rstrip("\n").rstrip(",")
+        yield sample
     raise UserError(f"{path}: is damaged or cut short; delete it and draw that shard again")
 
 
@@ -129,11 +131,14 @@ def _lines_of_samples(path: Path) -> Iterator[bytes]:
         yield from file
 
 
-def _is_sample(line: bytes) -> bool:
+def _sample(line: bytes) -> str | None:
+    """The JSON object of a whole line; None of a damaged one."""
     try:
-        return line.endswith(b"\n") and isinstance(json.loads(line.rstrip().rstrip(b",")), dict)
+        text = line.decode().rstrip().rstrip(",")
+        whole = line.endswith(b"\n") and isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
-        return False
+        return None
+    return text if whole else None
 
 
 class Journal:
