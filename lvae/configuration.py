@@ -251,6 +251,13 @@ def from_json(text: str) -> ml_collections.ConfigDict:
     return ml_collections.ConfigDict(values).lock()
 
 
+def check_at_least(settings: Any, smallest: float, *names: str) -> None:
+    """Raises a ValueError that names the first of these fields that is below `smallest`."""
+    for name in names:
+        if getattr(settings, name) < smallest:
+            raise ValueError(f"{name}={getattr(settings, name)}: must be at least {smallest}")
+
+
 def differences(old: AnyConfig, new: AnyConfig, prefix: str = "") -> list[str]:
     """Lines `name: old -> new` for every field in which two configs differ."""
     left, right = (to_dict(old), to_dict(new)) if not prefix else (dict(old), dict(new))

@@ -3,7 +3,9 @@
 import zlib
 
 import jax
-from jaxtyping import Array, Key
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int, Key
 
 
 def stream(seed: int, name: str) -> Key[Array, ""]:
@@ -13,3 +15,9 @@ def stream(seed: int, name: str) -> Key[Array, ""]:
     changes no other. Fold in the step or the sample's index before drawing.
     """
     return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+
+
+def per_index(key: Key[Array, ""], indices: Int[np.ndarray, " samples"]) -> Key[Array, " samples"]:
+    """One key for each sample: of `key` and the sample's own index, whatever is drawn with it."""
+    fold = jax.vmap(jax.random.fold_in, (None, 0))
+    return fold(key, jnp.asarray(indices, jnp.int32))

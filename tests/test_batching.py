@@ -1,11 +1,12 @@
 from typing import NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lvae.models.batching import in_batches
+from lvae.models.batching import apply_in_batches, in_batches
 
 
 class Both(NamedTuple):
@@ -72,3 +73,30 @@ def test_arrays_of_different_lengths_and_none_are_refused(arrays):
 def test_a_size_of_zero_is_refused():
     with pytest.raises(ValueError, match="batches of 0"):
         in_batches(lambda values: values, rows(3), size=0)
+
+
+class Scale(nn.Module):
+    """Counts how often it is traced, by method."""
+
+    traced = []  # noqa: RUF012  # shared on purpose
+
+    def setup(self):
+        self.factor = self.param("factor", nn.initializers.constant(3.0), ())
+
+    def times(self, values, numbers):
+        Scale.traced.append(values.shape)
+        return self.factor * values, numbers + 1
+
+    def over(self, values):
+        return values / self.factor
+
+
+def test_a_method_of_a_network_is_applied_to_all_rows_and_compiled_once():
+    module, params = Scale(), {"factor": np.float32(3.0)}
+    for _ in range(2):
+        found = apply_in_batches(module, params, rows(5), np.arange(5), method="times", size=2)
+        np.testing.assert_array_equal(found[0], 3 * rows(5))
+        np.testing.assert_array_equal(found[1], np.arange(1, 6))
+    assert Scale.traced == [(2, 3)]
+    other = apply_in_batches(module, {"factor": np.float32(2.0)}, rows(3), method="over")
+    np.testing.assert_array_equal(other, rows(3) / 2)  # the params are arguments, not constants

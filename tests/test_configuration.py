@@ -170,3 +170,10 @@ def test_a_config_and_its_settings_are_inverse():
     config = configuration.to_config("toy", settings)
     assert isinstance(config, ml_collections.ConfigDict)
     assert configuration.parse(Settings, config) == settings
+
+
+def test_the_first_field_that_is_too_small_is_named():
+    settings = Augmentation(0.1)
+    configuration.check_at_least(settings, 0.1, "turn")
+    with pytest.raises(ValueError, match=r"^turn=0.1: must be at least 0.2$"):
+        configuration.check_at_least(settings, 0.2, "turn")

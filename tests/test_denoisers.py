@@ -63,12 +63,12 @@ def test_what_a_noisy_pixel_proves_is_true():
     """Uniform noise on black: the clean pixel lies between the bounds, often close ones."""
     clean = jnp.zeros((1, 28, 28, 1)).at[0, 10:18, 10:18].set(0.8)
     noise = jax.random.uniform(KEY, clean.shape, minval=-0.6, maxval=0.6)
-    _, lower, room, darkest = np.moveaxis(np.asarray(denoisers._evidence(clean + noise))[0], -1, 0)
+    _, lower, spare, darkest = np.moveaxis(np.asarray(denoisers._evidence(clean + noise))[0], -1, 0)
     half_range = -darkest[0, 0]
     assert 0.59 < half_range <= 0.6  # 720 draws: above 0.59 but for a chance of e^-6
     slack = 0.6 - half_range + 1e-6  # the darkest pixel tells the half-range only so well
     ink = np.asarray(clean)[0, ..., 0]
     assert np.all(ink >= lower - slack)
-    assert np.all(ink <= 1.0 - room + slack)
+    assert np.all(ink <= 1.0 - spare + slack)
     assert np.mean(lower[10:18, 10:18] > 0) > 0.4  # two thirds of the ink are expected
-    assert np.mean(room[:10] > 0) > 0.6  # five sixths of the ground
+    assert np.mean(spare[:10] > 0) > 0.6  # five sixths of the ground

@@ -16,6 +16,7 @@ from lvae.commands import arguments
 from lvae.data.lasten import GridGeometry, read_frames, write_frames
 from lvae.errors import UserError
 from lvae.grids.rendering import drawable, render
+from lvae.models.gaussian import normal_codes
 from lvae.runs import evaluation, loop, modes
 from lvae.runs.export.writer import Layout
 from lvae.tasks import registry, restoring
@@ -120,12 +121,12 @@ def test_noise_of_factor_zero_is_what_the_mean_codes_decode_to(loaded, run, fram
 
 def test_normal_codes_are_standard_normal_and_of_their_index_alone(loaded, run, frames):
     codes = drawing.encode_frames(run, frames["points"], frames["visible"])
-    normal = drawing.normal_codes(jax.random.key(1), np.arange(4000), codes.mean.shape[1])
+    normal = normal_codes(jax.random.key(1), np.arange(4000), codes.mean.shape[1])
     count = normal.size
     # Standard errors of mean and variance of `count` normal numbers, five of them allowed.
     assert abs(normal.mean()) < 5 / np.sqrt(count)
     assert abs(normal.var() - 1) < 5 * np.sqrt(2 / count)
-    few = drawing.normal_codes(jax.random.key(1), np.arange(7, 9), codes.mean.shape[1])
+    few = normal_codes(jax.random.key(1), np.arange(7, 9), codes.mean.shape[1])
     np.testing.assert_array_equal(few, normal[7:9])
 
 

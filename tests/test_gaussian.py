@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from lvae.models.gaussian import normal_kl, reparameterised
+from lvae.models.gaussian import normal_codes, normal_kl, reparameterised
 
 MEAN = np.array([[0.0, 1.5, -2.0], [0.3, -0.1, 4.0]], np.float32)
 LOG_VARIANCE = np.array([[0.0, -1.0, 0.7], [1.2, -3.0, -0.5]], np.float32)
@@ -48,3 +48,16 @@ def test_draws_have_the_gradient_of_their_mean_and_deviation():
     np.testing.assert_array_equal(by_mean, np.ones_like(MEAN))
     expected = 0.5 * noise * np.exp(LOG_VARIANCE / 2)
     np.testing.assert_allclose(by_log_variance, expected, rtol=1e-5)
+
+
+def test_codes_of_the_prior_depend_on_key_and_index_alone():
+    key = jax.random.key(5)
+    codes = normal_codes(key, np.arange(4000), 3)
+    np.testing.assert_array_equal(normal_codes(key, np.array([17, 3]), 3), codes[[17, 3]])
+    expected = jax.random.normal(jax.random.fold_in(key, 17), (3,))
+    np.testing.assert_array_equal(codes[17], expected)
+    # 12,000 numbers: each moment within five of its standard deviations, Kolmogorov's test besides
+    assert abs(codes.mean()) < 5 / np.sqrt(codes.size)
+    assert abs(codes.var() - 1) < 5 * np.sqrt(2 / codes.size)
+    assert stats.kstest(codes.ravel(), "norm").pvalue > 1e-6
+    assert np.abs(normal_codes(jax.random.key(6), np.arange(4), 3) - codes[:4]).min() > 0

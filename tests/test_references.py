@@ -12,6 +12,7 @@ CITED = re.compile(r"\[([a-z]+(?:19|20)\d\d[a-z]*)\]")  # a key with a year, in 
 
 def citing_files():
     found = [*ROOT.glob("lvae/**/*.py"), *ROOT.glob("configs/*.py"), *ROOT.glob("docs/**/*.md")]
+    found += ROOT.glob("examples/**/*.py")
     return [path for path in [*found, ROOT / "README.md"] if path != PAGE]
 
 

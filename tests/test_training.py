@@ -28,13 +28,6 @@ def settings_of(**changes) -> TrainingSettings:
     return configuration.parse(ToySettings, config).training
 
 
-def test_streams_differ_by_name_and_by_seed():
-    drawn = [
-        float(jax.random.normal(stream(seed, name))) for seed in (0, 1) for name in ("init", "step")
-    ]
-    assert len(set(drawn)) == 4
-
-
 def test_every_example_is_seen_once_an_epoch_whatever_the_batch():
     key = stream(0, "order")
     rows = order.batch_indices(key, 0, 15, 4, 10)  # 60 draws: six epochs of ten

@@ -1,10 +1,14 @@
-"""A function of one batch, applied to any number of rows in batches of one size: one compilation."""
+"""A function of one batch, or a method of a network, applied to any number of rows in batches of one
+size: one compilation."""
 
+import functools
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import flax.linen as nn
 import jax
 import numpy as np
+from jaxtyping import Array, PyTree
 
 Result = TypeVar("Result")  # an array or a pytree of arrays, leading axis = row
 
@@ -43,6 +47,29 @@ def in_batches(function: Callable[..., Result], *arrays: np.ndarray, size: int) 
             jax.tree.map(lambda part, kept=kept: np.asarray(part)[:kept], function(*batches))
         )
     return jax.tree.map(lambda *pieces: np.concatenate(pieces), *parts)
+
+
+def apply_in_batches(
+    module: nn.Module, params: PyTree, *arrays: np.ndarray, method: str, size: int = 64
+) -> Any:
+    """A method of a network over any number of rows, compiled once for each network and method.
+
+    Args:
+      module: the network; its fields must be hashable, as numbers and tuples are.
+      params: of the network.
+      arrays: what the method takes; with equally many rows.
+      method: its name, such as "decode".
+      size: rows per batch.
+
+    Returns:
+      What the method gives, as NumPy arrays; see `in_batches`.
+    """
+    return in_batches(functools.partial(_applied, module, method, params), *arrays, size=size)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _applied(module: nn.Module, method: str, params: PyTree, *arrays: Array) -> Any:
+    return module.apply({"params": params}, *arrays, method=method)
 
 
 def _filled(batch: np.ndarray, size: int) -> np.ndarray:

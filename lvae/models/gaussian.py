@@ -1,9 +1,12 @@
 """Diagonal normal distributions of codes: their divergence from N(0, I), and draws that have a
 gradient."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
 
 
 def normal_kl(
@@ -31,3 +34,17 @@ def reparameterised(
     """
     noise = factor * jax.random.normal(key, mean.shape, mean.dtype)
     return mean + jnp.exp(0.5 * log_variance) * noise
+
+
+def normal_codes(
+    key: Key[Array, ""], indices: Int[np.ndarray, " samples"], latents: int
+) -> Float[np.ndarray, "samples latents"]:
+    """Standard normal codes, each from `key` and its own index alone: draws of the prior."""
+    return np.asarray(_normal(key, jnp.asarray(indices, jnp.int32), latents))
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _normal(key: Key[Array, ""], indices: Array, latents: int) -> Array:
+    return jax.vmap(lambda index: jax.random.normal(jax.random.fold_in(key, index), (latents,)))(
+        indices
+    )

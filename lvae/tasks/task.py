@@ -147,6 +147,16 @@ class Request:
     options: Any = None
 
 
+def with_data(settings: S, data: Path | None) -> S:
+    """The settings of a run, `data.path` of which is that of --data where it is given: for a mode
+    whose input is laid out as the training data are."""
+    if data is None:
+        return settings
+    group: Any = getattr(settings, "data")  # noqa: B009  # not every task has it
+    replaced = {"data": dataclasses.replace(group, path=str(data))}
+    return dataclasses.replace(settings, **replaced)  # type: ignore[type-var]
+
+
 @dataclasses.dataclass(frozen=True)
 class NoOptions:
     """The options of a mode that has none."""

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Literal
 
+from lvae.configuration import check_at_least
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
@@ -36,12 +38,8 @@ class TrainingSettings:
                 f"steps={self.steps} and epochs={self.epochs}: exactly one of them must be above 0"
             )
         at_least_one = ("batch_size", "steps_per_dispatch", "log_every", "checkpoint_every")
-        for name in (*at_least_one, "keep_checkpoints"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
-        for name in ("evaluate_every", "warmup_steps", "weight_decay", "gradient_clip"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)}: must be at least 0")
+        check_at_least(self, 1, *at_least_one, "keep_checkpoints")
+        check_at_least(self, 0, "evaluate_every", "warmup_steps", "weight_decay", "gradient_clip")
         for name in ("evaluate_every", "checkpoint_every"):
             if getattr(self, name) % self.log_every:
                 raise ValueError(

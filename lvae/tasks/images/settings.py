@@ -1,7 +1,7 @@
 """The config groups that both systems of grey images have."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal
 
 Noise = Literal["gaussian", "salt_and_pepper", "speckle", "poisson", "blur_uniform"]
 
@@ -49,13 +49,6 @@ class CorruptionSettings:
     def strength(self, kind: Noise) -> tuple[float, float]:
         """The range of a kind's strength."""
         return self.uniform if kind == "blur_uniform" else getattr(self, kind)
-
-
-def check_at_least(settings: Any, smallest: float, *names: str) -> None:
-    """Raises a ValueError that names the first of these fields that is below `smallest`."""
-    for name in names:
-        if getattr(settings, name) < smallest:
-            raise ValueError(f"{name}={getattr(settings, name)}: must be at least {smallest}")
 
 
 def check_widths(hidden: tuple[int, ...]) -> None:

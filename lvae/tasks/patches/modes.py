@@ -15,7 +15,7 @@ from lvae.errors import UserError
 from lvae.figures.patches import montage
 from lvae.imaging.levels import to_levels
 from lvae.imaging.sheets import png
-from lvae.keys import stream
+from lvae.keys import per_index, stream
 from lvae.tasks.patches.data import load_data
 from lvae.tasks.patches.measures import scan
 from lvae.tasks.patches.pictures import decode, manifold_sheet, upright
@@ -32,6 +32,7 @@ from lvae.tasks.task import (
     Sample,
     Splits,
     option,
+    with_data,
 )
 
 PLANE_CODES = 2000  # training patches whose codes span the manifold's plane
@@ -70,8 +71,7 @@ def draws(
     settings: Settings, params: PyTree, seed: int, indices: np.ndarray, factor: float
 ) -> Float[np.ndarray, "n latents"]:
     """Codes of the prior; of a mixture a component by its weight first."""
-    key = stream(seed, "prior")
-    keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices))
+    keys = per_index(stream(seed, "prior"), indices)
     shape = (settings.model.latents,)
     noise = factor * jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
     if not settings.model.components:
@@ -117,10 +117,7 @@ def _pair(original: np.ndarray, rebuilt: np.ndarray) -> Encoded:
 
 
 def _splits(run: Run[Settings], request: Request) -> Splits:
-    data = run.settings.data
-    if request.data is not None:
-        data = dataclasses.replace(data, path=str(request.data))
-    return load_data(dataclasses.replace(run.settings, data=data))
+    return load_data(with_data(run.settings, request.data))
 
 
 def manifold(run: Run[Settings], request: Request) -> Plan:

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import ClassVar, Literal
 
+from lvae.configuration import check_at_least
 from lvae.tasks.training_settings import TrainingSettings
 
 
@@ -62,9 +63,7 @@ class DenseModelSettings:
     components: int = 0  # of the Gaussian-mixture prior; 0: standard normal
 
     def __post_init__(self) -> None:
-        for name in ("latents", "hidden"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+        check_at_least(self, 1, "latents", "hidden")
         if self.components < 0:
             raise ValueError(f"components={self.components}: must be 0 (normal prior) or more")
 
@@ -78,8 +77,7 @@ class ConvModelSettings(DenseModelSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.channels < 1:
-            raise ValueError(f"channels={self.channels}: must be at least 1")
+        check_at_least(self, 1, "channels")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,9 +115,7 @@ class EvaluationSettings:
     batch_size: int = 1000  # patches per call
 
     def __post_init__(self) -> None:
-        for name in ("neighbours", "spot", "bootstrap_draws", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: must be at least 1")
+        check_at_least(self, 1, "neighbours", "spot", "bootstrap_draws", "batch_size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,10 +127,8 @@ class DigitSamplingSettings:
     grid: int = 20  # patches along a side of the manifold
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise ValueError(f"samples={self.samples}: must be at least 1")
-        if self.grid < 2:
-            raise ValueError(f"grid={self.grid}: must be at least 2")
+        check_at_least(self, 1, "samples")
+        check_at_least(self, 2, "grid")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,8 +140,7 @@ class LesionSamplingSettings(DigitSamplingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.stride < 1:
-            raise ValueError(f"stride={self.stride}: must be at least 1")
+        check_at_least(self, 1, "stride")
 
 
 @dataclasses.dataclass(frozen=True)

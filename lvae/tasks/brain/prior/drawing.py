@@ -1,11 +1,10 @@
 """Code maps drawn from the prior; each of the seed, the stream's name and its own index alone."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Key
 
-from lvae.keys import stream
+from lvae.keys import per_index, stream
 from lvae.models import raster_sampling
 from lvae.tasks.brain.codec.codec import Maps
 from lvae.tasks.brain.prior.network import network
@@ -61,8 +60,7 @@ def redraw(
 
 def sample_keys(seed: int, stream_name: str, indices: Indices) -> Key[Array, " n"]:
     """One key per sample: of the seed, the stream's name and the sample's own index."""
-    key = stream(seed, stream_name)
-    return jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(indices, jnp.int32))
+    return per_index(stream(seed, stream_name), indices)
 
 
 _sampled = jax.jit(raster_sampling.sample_cached, static_argnums=(0, 6, 7))

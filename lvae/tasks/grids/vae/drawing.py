@@ -126,20 +126,6 @@ def within_range(
     return scores >= lowest[..., None]
 
 
-def normal_codes(
-    key: Key[Array, ""], indices: Int[np.ndarray, " samples"], latents: int
-) -> Float[np.ndarray, "samples latents"]:
-    """Standard normal numbers for each sample, from its own index."""
-    return np.asarray(_normal(key, jnp.asarray(indices, jnp.int32), latents))
-
-
-@functools.partial(jax.jit, static_argnums=2)
-def _normal(key: Key[Array, ""], indices: Array, latents: int) -> Array:
-    return jax.vmap(lambda index: jax.random.normal(jax.random.fold_in(key, index), (latents,)))(
-        indices
-    )
-
-
 def reconstruct(
     run: Run[Settings],
     points: Float[np.ndarray, "frames rows columns 2"],

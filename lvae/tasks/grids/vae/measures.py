@@ -10,6 +10,7 @@ from lvae.grids.cleanup import clean_up
 from lvae.keys import stream
 from lvae.metrics import generative, grid_sets
 from lvae.metrics.grid_facts import grid_facts
+from lvae.models.gaussian import normal_codes
 from lvae.tasks.grids.data import real_frames
 from lvae.tasks.grids.vae import drawing
 from lvae.tasks.grids.vae.prior import prior_codes
@@ -135,7 +136,7 @@ def noise_samples(run: Run[Settings], train: Split, count: int, seed: int = 0) -
     indices = np.arange(count)
     source = indices % len(codes.mean)
     key = stream(seed, "noise")
-    normal = drawing.normal_codes(key, indices, codes.mean.shape[1])
+    normal = normal_codes(key, indices, codes.mean.shape[1])
     drawn = codes.mean[source] + codes.deviation[source] * normal
     return drawing.decode_codes(run, drawn, indices, key, 1.0)
 

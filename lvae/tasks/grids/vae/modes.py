@@ -16,6 +16,7 @@ from lvae.grids.cleanup import clean_up
 from lvae.grids.rendering import drawable
 from lvae.imaging.sheets import png
 from lvae.keys import stream
+from lvae.models.gaussian import normal_codes
 from lvae.tasks.grids import samples
 from lvae.tasks.grids.data import load_recordings, read_source
 from lvae.tasks.grids.vae import drawing
@@ -73,7 +74,7 @@ def noise(run: Run[Settings], request: Request) -> Plan:
 
     def drawn(indices: Int[np.ndarray, " samples"]) -> tuple[Codes, Notes]:
         frame = indices % frames
-        normal = drawing.normal_codes(key, indices, codes.mean.shape[1])
+        normal = normal_codes(key, indices, codes.mean.shape[1])
         varied = codes.mean[frame] + factor * codes.deviation[frame] * normal
         return varied, [{"frame": int(source["id"][one])} for one in frame]
 

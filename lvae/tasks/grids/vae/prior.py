@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from lvae.keys import stream
-from lvae.tasks.grids.vae.drawing import Codes, encode_frames, normal_codes
+from lvae.models.gaussian import normal_codes
+from lvae.tasks.grids.vae.drawing import Codes, encode_frames
 from lvae.tasks.grids.vae.settings import OrderedSamplingSettings, Settings
 from lvae.tasks.task import Run, Split
 

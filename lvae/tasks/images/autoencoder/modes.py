@@ -1,13 +1,12 @@
 """The sampling modes: images through the autoencoder, or new ones of the variational prior."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from lvae.errors import UserError
 from lvae.keys import stream
 from lvae.models.autoencoders import VariationalAutoencoder
+from lvae.models.gaussian import normal_codes
 from lvae.tasks.images.autoencoder import network as networks
 from lvae.tasks.images.autoencoder.data import load_data
 from lvae.tasks.images.autoencoder.network import BATCH, decode, image_size, network
@@ -70,25 +69,13 @@ def prior(run: Run[Settings], request: Request) -> Plan:
         )
 
     def draw(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
-        values = prior_codes(request.seed, indices, module.latents)
+        values = normal_codes(stream(request.seed, "prior"), indices, module.latents)
         images = decode(module, run.variables, values, image_size(run.spec))
         notes = [[round(float(value), 6) for value in code] for code in values]
         return [drawn(image, {"code": note}) for image, note in zip(images, notes)]
 
     count = request.num_samples or settings.sampling.samples
     return Plan(Numbered(count), (SUFFIX,), draw, block=BATCH)
-
-
-def prior_codes(
-    seed: int, indices: Int[np.ndarray, " samples"], latents: int
-) -> Float[np.ndarray, "samples latents"]:
-    """Standard normal codes; each depends on the seed and its own index alone."""
-    key = stream(seed, "prior")
-
-    def one(index: jax.Array) -> jax.Array:
-        return jax.random.normal(jax.random.fold_in(key, index), (latents,))
-
-    return np.asarray(jax.vmap(one)(jnp.asarray(indices)))
 
 
 MODES = {

@@ -3,10 +3,10 @@
 import dataclasses
 from typing import ClassVar, Literal
 
+from lvae.configuration import check_at_least
 from lvae.tasks.images.settings import (
     CorruptionSettings,
     DataSettings,
-    check_at_least,
     check_widths,
 )
 from lvae.tasks.training_settings import TrainingSettings

@@ -3,11 +3,11 @@
 import dataclasses
 from typing import Literal
 
+from lvae.configuration import check_at_least
 from lvae.tasks.images.settings import (
     CorruptionSettings,
     DataSettings,
     Noise,
-    check_at_least,
     check_widths,
 )
 from lvae.tasks.training_settings import TrainingSettings
