@@ -433,7 +433,7 @@ def test_a_merged_manifest_is_json_whatever_white_space_its_shards_hold(tmp_path
     for index in range(2):
         write(tmp_path, shard=(index, 2))
     shard = journal.manifest_path(tmp_path, (0, 2))
-    shard.write_bytes(shard.read_bytes().replace(b"},\n", b"},\x0b\n", 1))
+    shard.write_bytes(shard.read_bytes().replace(b'"id": 40001},\n', b'"id": 40001},\x0b\n'))
     manifest = json.loads(journal.merge(tmp_path).read_bytes())
     assert len(manifest["samples"]) == 10
 

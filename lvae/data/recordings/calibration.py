@@ -149,8 +149,8 @@ def epipolar_lines(rays: Rays) -> Float[np.ndarray, "*grid 3"]:
 
 
 def strays(
-    camera: Camera, rays: Rays, points: Float[np.ndarray, "*frames rows columns 2"]
-) -> Float[np.ndarray, "*frames rows columns"]:
+    camera: Camera, rays: Rays, points: Float[np.ndarray, "*points 2"]
+) -> Float[np.ndarray, "*points"]:
     """How far points lie across the lines of their rays, px, signed."""
     lines = epipolar_lines(rays)
     plane = to_plane(camera, points)
@@ -160,8 +160,8 @@ def strays(
 
 
 def triangulated(
-    camera: Camera, rays: Rays, points: Float[np.ndarray, "*frames rows columns 2"]
-) -> tuple[Float[np.ndarray, "*frames rows columns 3"], Float[np.ndarray, "*frames rows columns"]]:
+    camera: Camera, rays: Rays, points: Float[np.ndarray, "*points 2"]
+) -> tuple[Float[np.ndarray, "*points 3"], Float[np.ndarray, "*points"]]:
     """Where each point's ray meets the camera's line of sight: the middle of the shortest segment
     between the two lines, mm, and the segment's length, mm. What missing points give is of no use.
     """
