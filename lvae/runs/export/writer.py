@@ -13,7 +13,6 @@ import importlib.metadata
 import json
 import os
 import shutil
-import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -270,9 +269,8 @@ def _header(
         export["samples_per_file"] = layout.samples_per_file
     ours = {
         name: importlib.metadata.version(name)
-        for name in ("numpy", "pillow", *(["pyarrow"] if layout.format == "parquet" else []))
+        for name in ("numpy", "isal", *(["pyarrow"] if layout.format == "parquet" else []))
     }
-    ours["zlib"] = zlib.ZLIB_RUNTIME_VERSION
     header = {**request, **plan.settings, "export": export, "versions": {**ours, **versions}}
     return json.loads(json.dumps(header))
 
