@@ -12,8 +12,9 @@ import pytest
 from commands import complaint, run
 from PIL import Image
 
-from lvae.commands import process
+from lvae.commands import process, sample
 from lvae.data.lasten import write_frames
+from lvae.errors import UserError
 
 SMOKE = "--config=configs/default.py:smoke"
 
@@ -212,3 +213,11 @@ def test_starts_again_with_large_pages_once(monkeypatch, tmp_path, pages, settin
         if again
         else []
     )
+
+
+def test_help_of_a_mode_without_a_run_is_that_of_every_task_that_has_it(tmp_path):
+    text = sample.mode_help("prior", tmp_path)
+    for task in ("autoencoder", "laser_grid", "patches", "pixelcnn"):
+        assert f"--mode=prior of the task {task}: " in text
+    with pytest.raises(UserError, match="--mode=dream: no such mode; there are anomaly, corrupt"):
+        sample.mode_help("dream", tmp_path)

@@ -6,25 +6,23 @@ The run directory holds everything that is needed. `--mode=MODE --help` shows th
 from pathlib import Path
 
 from lvae.commands import arguments, process
+from lvae.errors import UserError
 
 
 def main(words: list[str]) -> None:
     """Parses the flags and draws."""
     parser = _parser()
     chosen, rest = parser.parse_known_args(words)
-    if chosen.help and not chosen.mode:
+    if chosen.help:
         parser.print_help()
+        if chosen.mode:
+            print(mode_help(chosen.mode, chosen.workdir))
         return
     from lvae.runs import modes
     from lvae.tasks import restoring
 
     task, config = restoring.read_task(chosen.workdir)
     mode = modes.find_mode(task, chosen.mode, f"the task {config.task} of {chosen.workdir}")
-    if chosen.help:
-        parser.print_help()
-        print()
-        arguments.mode_parser(chosen.mode, mode.options, mode.help).print_help()
-        return
     options = arguments.mode_options(chosen.mode, mode.options, rest, mode.help)
     shard = modes.parse_shard(chosen.shard)
     process.initialize_hosts(chosen)
@@ -37,6 +35,33 @@ def main(words: list[str]) -> None:
     out = chosen.out or chosen.workdir / "samples" / chosen.mode
     run = restoring.load_run(task, config, chosen.workdir)
     modes.draw(restoring.Loaded(task, config, run), request, out, Layout(chosen.format, shard))
+
+
+def mode_help(name: str, workdir: Path) -> str:
+    """The own options of a mode: of the run's task; where there is no run, of every task that has
+    such a mode.
+
+    Raises:
+      UserError: none has.
+    """
+    from lvae.runs import modes
+    from lvae.storage import records
+    from lvae.tasks import registry, restoring
+
+    if (workdir / records.CONFIG).exists():
+        task, config = restoring.read_task(workdir)
+        found = {config.task: modes.find_mode(task, name, f"the task {config.task} of {workdir}")}
+    else:
+        tasks = {task: registry.find(task).modes for task in registry.names()}
+        found = {task: offered[name] for task, offered in tasks.items() if name in offered}
+        if not found:
+            known = sorted({mode for offered in tasks.values() for mode in offered})
+            raise UserError(f"--mode={name}: no such mode; there are {', '.join(known)}")
+    pages = []
+    for task_name, mode in found.items():
+        options = arguments.mode_parser(name, mode.options, mode.help).format_help()
+        pages.append(f"\n--mode={name} of the task {task_name}: {options}")
+    return "".join(pages)
 
 
 def _parser() -> arguments.Parser:
