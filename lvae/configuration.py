@@ -70,8 +70,8 @@ def to_config(task: str, settings: Any) -> ml_collections.ConfigDict:
     return ml_collections.ConfigDict({"task": task, **groups}).lock()
 
 
-def parse(cls: type[S], config: AnyConfig) -> S:
-    """The groups of a config as one frozen dataclass.
+def parse(cls: type[S], config: AnyConfig, name: str = "config") -> S:
+    """The groups of a config as one frozen dataclass. name: of the whole, in errors.
 
     Of a group whose type is a union, the class is taken whose `Literal` fields without a default
     and class constants agree with the values of the group (or, where it has no such value, of `model` and `data`).
@@ -81,12 +81,12 @@ def parse(cls: type[S], config: AnyConfig) -> S:
     """
     if isinstance(config, ml_collections.ConfigDict):
         config = config.to_dict()
-    values = {name: value for name, value in config.items() if name != "task"}
+    values = {key: value for key, value in config.items() if key != "task"}
     designs: dict[str, Any] = {}
-    for name in ("data", "model"):
-        group = values.get(name)
+    for key in ("data", "model"):
+        group = values.get(key)
         designs |= group if isinstance(group, Mapping) else {}
-    return _group(cls, values, "config", designs)
+    return _group(cls, values, name, designs)
 
 
 def _group(cls: type[S], values: Values, name: str, designs: Values) -> S:
@@ -94,7 +94,7 @@ def _group(cls: type[S], values: Values, name: str, designs: Values) -> S:
     unknown = sorted(set(values) - set(fields))
     if unknown:
         raise UserError(
-            f"{name}.{unknown[0]}: no such field; known fields: {', '.join(sorted(fields))}"
+            f"{name}.{unknown[0]}: no such field; known fields: {', '.join(sorted(fields)) or 'none'}"
         )
     for field in fields.values():
         required = field.default is field.default_factory is dataclasses.MISSING

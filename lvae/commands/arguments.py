@@ -70,6 +70,29 @@ def positive(text: str) -> int:
     return number
 
 
+def add_run(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """--workdir and --model, either of which names a trained run."""
+    parser.add_argument("--workdir", type=path, default=Path("runs/default"), help=purpose)
+    parser.add_argument(
+        "--model", type=path, help="The file of a model, of lvae export, in place of --workdir."
+    )
+
+
+def chosen_run(chosen: argparse.Namespace, words: list[str]) -> Path:
+    """What names the trained run: a directory, or the file of a model.
+
+    Raises:
+      UserError: both are given, or there is no such file.
+    """
+    if chosen.model is None:
+        return chosen.workdir
+    if any(word.split("=")[0] == "--workdir" for word in words):
+        raise UserError(f"--workdir, --model={chosen.model}: name one of the two")
+    if not chosen.model.is_file():
+        raise UserError(f"--model={chosen.model}: no such file; lvae export makes one of a run")
+    return chosen.model
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """--device, the same for every command."""
     parser.add_argument(
@@ -130,8 +153,8 @@ def mode_options(mode: str, options: type, words: list[str], help: str) -> Any:
     values, rest = mode_parser(mode, options, help).parse_known_args(words)
     known = ", ".join(f"--{name}" for name in names) or "no options of its own"
     refuse_unknown(rest, f"--mode={mode} knows {known}")
-    for field in dataclasses.fields(options):
-        minimum, value = field.metadata.get("minimum"), getattr(values, field.name)
-        if minimum is not None and value is not None and not value >= minimum:
-            raise UserError(f"--{field.name}={value}: must be at least {minimum}")
-    return options(**vars(values))
+    from lvae.tasks.task import check_options
+
+    chosen = options(**vars(values))
+    check_options(chosen)
+    return chosen

@@ -3,8 +3,6 @@
 Prints one JSON object, the last line of stdout.
 """
 
-import copy
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,7 @@ from lvae.commands import arguments, process
 def main(words: list[str]) -> None:
     """Parses the flags, prints the numbers."""
     parser = arguments.Parser(description=__doc__)
-    parser.add_argument(
-        "--workdir", type=arguments.path, default=Path("runs/default"), help="Run to measure."
-    )
+    arguments.add_run(parser, "Run to measure.")
     parser.add_argument(
         "--data",
         type=arguments.path,
@@ -25,8 +21,9 @@ def main(words: list[str]) -> None:
     )
     arguments.add_device(parser)
     chosen = parser.parse_args(words)
+    place = arguments.chosen_run(chosen, words)
     process.prepare_jax(chosen.device)
-    print(json.dumps(evaluate(chosen.workdir, chosen.data)))
+    print(json.dumps(evaluate(place, chosen.data)))
 
 
 def evaluate(workdir: Path, data: Path | None = None) -> dict[str, Any]:
@@ -35,15 +32,7 @@ def evaluate(workdir: Path, data: Path | None = None) -> dict[str, Any]:
     Raises:
       UserError: there is no run, or the data are bad.
     """
-    from lvae import configuration
     from lvae.runs import evaluation
     from lvae.tasks import restoring
 
-    task, config, run = restoring.load(workdir)
-    settings = run.settings
-    if data is not None:
-        config = copy.deepcopy(config)
-        config.data.path = str(data)
-        settings = configuration.parse(task.settings, config)
-    splits = restoring.load_data(task, settings, run.spec)
-    return evaluation.thorough(task, dataclasses.replace(run, settings=settings), splits)
+    return evaluation.of_run(restoring.load(workdir), data)

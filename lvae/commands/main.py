@@ -1,4 +1,4 @@
-"""lvae COMMAND: train, sample, evaluate, inspect, simulate, merge."""
+"""lvae COMMAND: `lvae --help` lists the commands."""
 
 import importlib
 import sys
@@ -8,9 +8,11 @@ from lvae.commands import process
 from lvae.errors import UserError
 
 COMMANDS = {
+    "configs": "list the shipped configs",
     "train": "train a model into a run directory",
     "sample": "draw from a trained run",
     "evaluate": "print numbers about a trained run",
+    "export": "write a trained run as one file",
     "inspect": "show what a config's reader finds, before training",
     "simulate": "write simulated recordings",
     "merge": "make one manifest of those of all shards",

@@ -1,6 +1,7 @@
 """Draws from a trained run: sample.py --mode=MODE [--workdir=DIR] [--out=DIR].
 
-The run directory holds everything that is needed. `--mode=MODE --help` shows the mode's own options.
+The run directory, or the file of a model, holds everything that is needed. `--mode=MODE --help`
+shows the mode's own options.
 """
 
 from pathlib import Path
@@ -16,13 +17,14 @@ def main(words: list[str]) -> None:
     if chosen.help:
         parser.print_help()
         if chosen.mode:
-            print(mode_help(chosen.mode, chosen.workdir))
+            print(mode_help(chosen.mode, arguments.chosen_run(chosen, words)))
         return
+    place = arguments.chosen_run(chosen, words)
     from lvae.runs import modes
     from lvae.tasks import restoring
 
-    task, config = restoring.read_task(chosen.workdir)
-    mode = modes.find_mode(task, chosen.mode, f"the task {config.task} of {chosen.workdir}")
+    task, config = restoring.read_task(place)
+    mode = modes.find_mode(task, chosen.mode, f"the task {config.task} of {place}")
     options = arguments.mode_options(chosen.mode, mode.options, rest, mode.help)
     shard = modes.parse_shard(chosen.shard)
     process.initialize_hosts(chosen)
@@ -32,8 +34,9 @@ def main(words: list[str]) -> None:
     from lvae.tasks.task import Request
 
     request = Request(chosen.mode, chosen.seed, chosen.num_samples, chosen.data, options)
-    out = chosen.out or chosen.workdir / "samples" / chosen.mode
-    run = restoring.load_run(task, config, chosen.workdir)
+    folder = place.parent / f"{place.stem}-samples" if chosen.model else place / "samples"
+    out = chosen.out or folder / chosen.mode
+    run = restoring.load_run(task, config, place)
     modes.draw(restoring.Loaded(task, config, run), request, out, Layout(chosen.format, shard))
 
 
@@ -48,7 +51,7 @@ def mode_help(name: str, workdir: Path) -> str:
     from lvae.storage import records
     from lvae.tasks import registry, restoring
 
-    if (workdir / records.CONFIG).exists():
+    if workdir.is_file() or (workdir / records.CONFIG).exists():
         task, config = restoring.read_task(workdir)
         found = {config.task: modes.find_mode(task, name, f"the task {config.task} of {workdir}")}
     else:
@@ -72,13 +75,12 @@ def _parser() -> arguments.Parser:
         default="",
         help="What to do; an unknown mode lists those that the run's task offers.",
     )
-    parser.add_argument(
-        "--workdir", type=arguments.path, default=Path("runs/default"), help="Run to draw from."
-    )
+    arguments.add_run(parser, "Run to draw from.")
     parser.add_argument(
         "--out",
         type=arguments.path,
-        help="Folder to write to; nothing else is touched. Default: WORKDIR/samples/MODE.",
+        help="Folder to write to; nothing else is touched. Default: WORKDIR/samples/MODE, or "
+        "NAME-samples/MODE beside the file NAME of --model.",
     )
     parser.add_argument(
         "--seed",

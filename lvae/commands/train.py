@@ -8,10 +8,11 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from lvae import experiments
 from lvae.commands import arguments, process
 from lvae.errors import UserError
 
-DEFAULT = "configs/default.py"
+DEFAULT = "default"
 
 
 def main(words: list[str]) -> None:
@@ -39,9 +40,9 @@ def _parser() -> arguments.Parser:
     parser.add_argument(
         "--config",
         default=DEFAULT,
-        metavar="FILE[:VARIANT]",
-        help="Experiment to run: one of the files in configs/, with :VARIANT behind it where the "
-        "file has variants. Any field is set by --config.field=value.",
+        metavar="NAME[:VARIANT]",
+        help="Experiment to run: one that `lvae configs` lists or a file, as configs/default.py, "
+        "with :VARIANT behind it where it has variants. Any field is set by --config.field=value.",
     )
     parser.add_argument(
         "--workdir",
@@ -67,7 +68,7 @@ def is_config(word: str) -> bool:
 
 
 def read_config(words: list[str]) -> tuple[str, ConfigDict]:
-    """(file, config) of --config=FILE[:VARIANT] and --config.field=value.
+    """(file, config) of --config=NAME[:VARIANT], or a file's name, and --config.field=value.
 
     Raises:
       UserError: no such file, variant or field, or a value of another type.
@@ -78,21 +79,23 @@ def read_config(words: list[str]) -> tuple[str, ConfigDict]:
     for word in words:
         if "=" not in word:
             raise UserError(f"{word}: has no value; write {word}=VALUE")
+    file = next((word for word in words if word.startswith("--config=")), f"--config={DEFAULT}")
+    path = experiments.located(file.removeprefix("--config="))
+    given = [f"--config={path}", *(word for word in words if not word.startswith("--config="))]
     values = flags.FlagValues()
     config_flags.DEFINE_config_file(
-        "config", DEFAULT, lock_config=True, flag_values=values, sys_argv=["lvae", *words]
+        "config", lock_config=True, flag_values=values, sys_argv=["lvae", *given]
     )
-    file = next((word for word in words if word.startswith("--config=")), f"--config={DEFAULT}")
     try:
-        values(["lvae", *words])
+        values(["lvae", *given])
         config: ConfigDict = values["config"].value
         str(config.task)  # what could not be loaded says so only when it is used
     except flags.Error as error:
         text = process.one_line(error).replace("Error whilst parsing config file: ", "")
         raise UserError(text.removeprefix("flag ").replace("ValueError: ", "")) from error
     except OSError as error:
-        known = ", ".join(sorted(path.name for path in Path("configs").glob("[!_]*.py")))
-        raise UserError(f"{file}: cannot be loaded; configs/ has {known}") from error
+        known = ", ".join(experiments.names())
+        raise UserError(f"{file}: no such file; or name one of {known}") from error
     except (AttributeError, KeyError, TypeError, ValueError, UserError) as error:
         raise UserError(_described(error, file, words)) from error
     return file.removeprefix("--config=").split(":")[0], _expanded(config)

@@ -1,5 +1,6 @@
 """Measures of a run, split by split; the pictures of it."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,13 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from lvae import atomic
+from lvae import atomic, configuration
+from lvae.errors import UserError
 from lvae.figures import canvas
 from lvae.imaging.sheets import png
 from lvae.storage import records
+from lvae.tasks import restoring
+from lvae.tasks.restoring import Loaded
 from lvae.tasks.task import Run, Splits, Task
 
 SPLITS = ("train", "validation", "test")
@@ -39,6 +43,24 @@ def thorough(task: Task[Any], run: Run[Any], splits: Splits) -> dict[str, Any]:
         if split in reported:
             flat |= numbers
     return records.plain(flat | named)
+
+
+def of_run(loaded: Loaded, data: Path | None = None) -> dict[str, Any]:
+    """Everything that the run's task measures, on its own data or on that under `data`.
+
+    Raises:
+      UserError: the data are bad, or the config has no field for their place.
+    """
+    task, config, run = loaded
+    settings = run.settings
+    if data is not None:
+        if "path" not in config.get("data", {}):
+            raise UserError(f"--data={data}: the config has no field data.path to set")
+        settings = configuration.parse(
+            task.settings, configuration.changed(config, {"data.path": str(data)})
+        )
+    splits = restoring.load_data(task, settings, run.spec)
+    return thorough(task, dataclasses.replace(run, settings=settings), splits)
 
 
 def _present(wanted: Any, splits: Splits) -> list[str]:

@@ -12,7 +12,7 @@ from lvae.runs.export.writer import Layout, Summary, write_data_set
 from lvae.runs.progress import Progress
 from lvae.runs.provenance import versions
 from lvae.tasks.restoring import Loaded
-from lvae.tasks.task import Mode, Request, Task
+from lvae.tasks.task import Mode, Plan, Request, Task
 
 
 def find_mode(task: Task, name: str, where: str) -> Mode:
@@ -43,9 +43,7 @@ def draw(loaded: Loaded, request: Request, out: Path, layout: Layout = Layout())
         layout = Layout(layout.format, here, layout.samples_per_file)
     if request.options is None:
         request = dataclasses.replace(request, options=mode.options())
-    plan = mode.plan(loaded.run, request)
-    if not len(plan.names):
-        raise UserError(f"--num_samples, --data: nothing to draw for --mode={request.mode}")
+    plan = planned(loaded, request)
     with Progress(0, len(plan.names)) as progress:
         summary = write_data_set(
             out,
@@ -57,6 +55,19 @@ def draw(loaded: Loaded, request: Request, out: Path, layout: Layout = Layout())
         )
         progress.note(str(summary))
     return summary
+
+
+def planned(loaded: Loaded, request: Request) -> Plan:
+    """What is drawn for a request, whose options are given.
+
+    Raises:
+      UserError: an unknown mode, bad input, nothing to draw.
+    """
+    mode = find_mode(loaded.task, request.mode, f"the task {loaded.config.task}")
+    plan = mode.plan(loaded.run, request)
+    if not len(plan.names):
+        raise UserError(f"--num_samples, --data: nothing to draw for --mode={request.mode}")
+    return plan
 
 
 def described(loaded: Loaded, request: Request) -> dict[str, object]:

@@ -1,4 +1,7 @@
-"""A finished or unfinished run, for evaluation and drawing. Opens no data and changes nothing."""
+"""A finished or unfinished run, for evaluation and drawing. Opens no data and changes nothing.
+
+A run is its directory, or the one file that `lvae export` makes of it.
+"""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +12,7 @@ from jaxtyping import PyTree
 
 from lvae import configuration
 from lvae.errors import UserError
-from lvae.storage import checkpoints, records
+from lvae.storage import checkpoints, model_file, records
 from lvae.tasks import registry
 from lvae.tasks.task import Run, Spec, Splits, Task, spec_from_json
 
@@ -28,17 +31,28 @@ def read_task(workdir: Path) -> tuple[Task[Any], ml_collections.ConfigDict]:
     Raises:
       UserError: there is no run, or its task is not installed.
     """
-    config = records.read_config(workdir)
+    config, file = read_config(workdir), workdir
+    if not workdir.is_file():
+        file = workdir / records.CONFIG
     name = config.get("task")
     if not isinstance(name, str):
-        raise UserError(
-            f"{workdir / records.CONFIG}: names no task ({name!r}); bring it back, or train again"
-        )
+        raise UserError(f"{file}: names no task ({name!r}); bring it back, or train again")
     return registry.find(name), config
 
 
+def read_config(workdir: Path) -> ml_collections.ConfigDict:
+    """The config of a run, locked.
+
+    Raises:
+      UserError: there is no run, or it is damaged.
+    """
+    if workdir.is_file():
+        return model_file.read(workdir).config
+    return records.read_config(workdir)
+
+
 def load(workdir: Path) -> Loaded:
-    """The trained run in `workdir`.
+    """The trained run in `workdir`, which may be the file of a model.
 
     Raises:
       UserError: there is no run, no checkpoint, or a damaged one.
@@ -63,6 +77,9 @@ def load_run(task: Task[Any], config: ml_collections.ConfigDict, workdir: Path) 
             f"{workdir}: {records.CONFIG} and {records.SPEC} do not fit each other "
             f"({type(error).__name__}: {error}); bring them back, or train again"
         ) from error
+    if workdir.is_file():
+        arrays = model_file.read(workdir).arrays
+        return Run(settings, spec, model_file.variables(workdir, arrays, shapes), workdir)
     return Run(settings, spec, checkpoints.load_variables(workdir, shapes, averaged), workdir)
 
 
@@ -83,12 +100,14 @@ def read_spec(workdir: Path) -> Spec:
     Raises:
       UserError: there is none, or it is damaged.
     """
+    if workdir.is_file():
+        file, values = workdir, model_file.read(workdir).spec
+    else:
+        file, values = workdir / records.SPEC, records.read_spec(workdir)
     try:
-        return spec_from_json(records.read_spec(workdir))
+        return spec_from_json(values)
     except ValueError as error:
-        raise UserError(
-            f"{workdir / records.SPEC}: {error}; bring it back, or train again"
-        ) from error
+        raise UserError(f"{file}: {error}; bring it back, or train again") from error
 
 
 def variable_shapes(task: Task[Any], settings: Any, spec: Spec) -> PyTree:

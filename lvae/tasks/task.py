@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 from matplotlib.figure import Figure
 
+from lvae.errors import UserError
 from lvae.tasks.training_settings import TrainingSettings
 
 Split = Mapping[str, np.ndarray]  # field -> array, leading axis: example
@@ -105,10 +106,12 @@ class Encoded(NamedTuple):
 
 class Sample(NamedTuple):
     """One drawn sample. provenance: its entry in the manifest. encode: gives its files; called on
-    another thread, and only if they are wanted."""
+    another thread, and only if they are wanted. arrays: what those hold, field by field, for loops
+    that stay in memory."""
 
     provenance: Mapping[str, Json]
     encode: Callable[[], Encoded]
+    arrays: Mapping[str, np.ndarray] = {}
 
 
 class Plan(NamedTuple):
@@ -175,6 +178,18 @@ class Mode(NamedTuple):
 def option(default: Any, help: str, minimum: float | None = None) -> Any:
     """A field of a mode's options: `factor: float = option(1.0, "What it does.", minimum=0)`."""
     return dataclasses.field(default=default, metadata={"help": help, "minimum": minimum})
+
+
+def check_options(options: Any) -> None:
+    """Refuses values below their minimum.
+
+    Raises:
+      UserError: see above.
+    """
+    for field in dataclasses.fields(options):
+        minimum, value = field.metadata.get("minimum"), getattr(options, field.name)
+        if minimum is not None and value is not None and not value >= minimum:
+            raise UserError(f"--{field.name}={value}: must be at least {minimum}")
 
 
 class Explorer(NamedTuple):

@@ -42,6 +42,7 @@ def grid_samples(
         Sample(
             {"id": number, **note, "points": int(seen.sum())},
             lambda number=number, grid=grid, seen=seen: _encoded(number, grid, seen, size),
+            {"id": np.array(number), "points": grid.astype(np.float32), "visible": seen},
         )
         for number, grid, seen, note in zip(ids, pixels, shown, notes)
     ]

@@ -45,22 +45,19 @@ def restored(
 ) -> Sample:
     """A sample that was made of an image: the result is written, both are on the contact sheet."""
 
+    levels = to_levels(result[..., 0])
+
     def encode() -> Encoded:
-        levels = to_levels(result[..., 0])
         pair = np.concatenate([to_levels(source[..., 0]), levels])
         return Encoded({SUFFIX: png(levels)}, pair)
 
-    return Sample(note, encode)
+    return Sample(note, encode, {"image": levels})
 
 
 def drawn(image: Float[np.ndarray, "height width 1"], note: Mapping[str, Json]) -> Sample:
     """A sample that was made of nothing."""
-
-    def encode() -> Encoded:
-        levels = to_levels(image[..., 0])
-        return Encoded({SUFFIX: png(levels)}, levels)
-
-    return Sample(note, encode)
+    levels = to_levels(image[..., 0])
+    return Sample(note, lambda: Encoded({SUFFIX: png(levels)}, levels), {"image": levels})
 
 
 def idx_bytes(images: UInt8[np.ndarray, "n height width"], compressed: bool) -> bytes:

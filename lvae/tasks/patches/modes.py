@@ -56,7 +56,7 @@ def prior(run: Run[Settings], request: Request) -> Plan:
         levels = to_levels(upright(settings, decode(settings, params["all"], codes)))
         notes = [[round(float(value), 6) for value in code] for code in codes]
         return [
-            Sample({"code": note}, lambda patch=patch: _image(patch))
+            Sample({"code": note}, lambda patch=patch: _image(patch), {"image": patch})
             for note, patch in zip(notes, levels)
         ]
 
@@ -106,7 +106,7 @@ def reconstruct(run: Run[Settings], request: Request) -> Plan:
                 "squared_error": round(float(errors[place]), 6),
             }
             pair = (shown[0][place], shown[1][place])
-            samples.append(Sample(note, lambda pair=pair: _pair(*pair)))
+            samples.append(Sample(note, lambda pair=pair: _pair(*pair), {"image": pair[1]}))
         return samples
 
     return Plan(Numbered(count), (".png",), draw)
@@ -130,7 +130,7 @@ def manifold(run: Run[Settings], request: Request) -> Plan:
             train = _splits(run, request)["train"]["image"]
             codes = scan(settings, params, train[:: max(1, len(train) // PLANE_CODES)]).codes
         sheet = manifold_sheet(settings, params, codes)
-        return [Sample({"grid": settings.sampling.grid}, lambda: _image(sheet))]
+        return [Sample({"grid": settings.sampling.grid}, lambda: _image(sheet), {"image": sheet})]
 
     return Plan(["manifold"], (".png",), draw)
 
@@ -157,7 +157,8 @@ def anomaly(run: Run[Settings], request: Request) -> Plan:
 
     def draw(indices: np.ndarray) -> list[Sample]:
         found = scan_volume(settings, run.variables["params"]["healthy"], volume, str(path))
-        return [Sample(_highest(found, volume), lambda: _heat_files(found, volume))]
+        note = _highest(found, volume)
+        return [Sample(note, lambda: _heat_files(found, volume), {"heat": found.heat})]
 
     extra = {"stride": settings.sampling.stride}
     return Plan([stem(path)], ("_heat.nii.gz", "_heat.png"), draw, settings=extra)

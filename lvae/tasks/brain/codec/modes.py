@@ -42,6 +42,7 @@ def reconstruction(codec: Codec, data: DataSettings, request: Request) -> Plan:
                     {".png": png(levels[place]), "_codes.npy": npy(codes[place].astype(np.int32))},
                     np.concatenate([images[index], levels[place]]),
                 ),
+                {"image": levels[place], "codes": codes[place].astype(np.int32)},
             )
             for place, index in enumerate(indices.tolist())
         ]

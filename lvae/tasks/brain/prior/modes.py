@@ -41,6 +41,7 @@ def prior(run: Run[Settings], request: Request) -> Plan:
                 lambda place=place: Encoded(
                     {".png": png(levels[place]), "_codes.npy": npy(codes[place])}, levels[place]
                 ),
+                {"image": levels[place], "codes": codes[place]},
             )
             for place, index in enumerate(indices.tolist())
         ]
@@ -88,6 +89,7 @@ def inpaint(run: Run[Settings], request: Request) -> Plan:
             Sample(
                 {"redrawn": int(free[place].sum())},
                 lambda place=place, index=index: encode(place, images[index]),
+                {"image": decoded[place], "codes": filled[place], "mask": free[place]},
             )
             for place, index in enumerate(indices.tolist())
         ]
@@ -114,6 +116,7 @@ def anomaly(run: Run[Settings], request: Request) -> Plan:
             Sample(
                 {"nats": round(float(surprise[place].sum()), 4)},
                 lambda place=place, index=index: encode(place, images[index]),
+                {"nats": surprise[place].astype(np.float32)},
             )
             for place, index in enumerate(indices.tolist())
         ]

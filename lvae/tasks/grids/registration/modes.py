@@ -74,7 +74,9 @@ def _sample(frame: Frame, labels: Int[np.ndarray, " points"], settings: Settings
         "matched": len(named),
         "points_from": frame.source,
     }
-    return Sample(provenance, lambda: _encoded(frame, named, settings))
+    grid = _grid(named, settings).astype(np.float32)
+    arrays = {"points": np.nan_to_num(grid), "visible": ~np.isnan(grid[..., 0])}
+    return Sample(provenance, lambda: _encoded(frame, named, settings), arrays)
 
 
 def _encoded(frame: Frame, named: dict[int, list[int | float]], settings: Settings) -> Encoded:

@@ -1,0 +1,44 @@
+"""A trained run as one file: lvae export RUN FILE.
+
+The file holds config, spec, parameters (safetensors) and a model card. lvae sample --model=FILE and
+lvae.load(FILE) use it on any machine, without the run directory and without the training data.
+"""
+
+import os
+from pathlib import Path
+
+from lvae.commands import arguments
+from lvae.errors import UserError
+
+
+def main(words: list[str]) -> None:
+    """Parses the flags and writes."""
+    parser = arguments.Parser(description=__doc__)
+    parser.add_argument("run", type=arguments.path, metavar="RUN", help="Run directory.")
+    parser.add_argument("file", type=arguments.path, metavar="FILE", help="File to write.")
+    chosen = parser.parse_args(words)
+    if not chosen.run.is_dir():
+        raise UserError(f"{chosen.run}: no such run directory; train first, or name another")
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # arrays are read and written, nothing computed
+    written = export(chosen.run, chosen.file)
+    size = chosen.file.stat().st_size / 1e6
+    state = f"{size:.1f} MB" if written else "already complete; nothing changed"
+    print(f"{chosen.file}: {state}")
+
+
+def export(workdir: Path, file: Path) -> bool:
+    """Writes the file of a run's newest checkpoint; False if it is there already.
+
+    Raises:
+      UserError: there is no trained run, or `file` is something else.
+    """
+    from lvae.runs.model_card import model_card
+    from lvae.storage import model_file, records
+    from lvae.tasks import restoring
+    from lvae.tasks.task import spec_to_json
+
+    loaded = restoring.load(workdir)
+    card = model_card(loaded, records.read_summary(workdir))
+    spec = spec_to_json(loaded.run.spec)
+    data = model_file.content(loaded.config, spec, card, loaded.run.variables)
+    return model_file.write(file, data)
