@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "1.0.0"
+from lvae.version import __version__
 
 if TYPE_CHECKING:
     from lvae.api import Frames, Posterior, TrainedRun, UserError, load, read_recordings, train

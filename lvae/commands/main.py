@@ -3,9 +3,9 @@
 import importlib
 import sys
 
-from lvae import __version__
 from lvae.commands import process
 from lvae.errors import UserError
+from lvae.version import __version__
 
 COMMANDS = {
     "configs": "list the shipped configs",

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import lvae
 from lvae.runs.rows import count_parameters
 from lvae.tasks.restoring import Loaded
+from lvae.version import __version__
 
 
 def model_card(loaded: Loaded, summary: Mapping[str, Any] | None) -> str:
@@ -22,7 +22,7 @@ def model_card(loaded: Loaded, summary: Mapping[str, Any] | None) -> str:
     lines = [
         f"# A model of lvae: {config.task}",
         "",
-        f"- task: `{config.task}`, seed {run.settings.seed}, written by lvae {lvae.__version__}",
+        f"- task: `{config.task}`, seed {run.settings.seed}, written by lvae {__version__}",
         f"- parameters: {count_parameters(run.variables['params']):,}",
         f"- trained on: {run.spec.examples} examples from {source}",
         f"- an example: {fields}",

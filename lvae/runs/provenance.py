@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-import lvae
+from lvae.version import __version__
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scipy", "scikit-image")
 
@@ -15,7 +15,7 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "sci
 def versions() -> dict[str, str]:
     """Version by package, Python and this project included."""
     return {
-        "lvae": lvae.__version__,
+        "lvae": __version__,
         "python": platform.python_version(),
         **{package: importlib.metadata.version(package) for package in _PACKAGES},
     }
