@@ -124,3 +124,36 @@ def test_versions_agree():
     assert f"version: {lvae.__version__}" in citation
     changelog = (ROOT / "CHANGELOG.md").read_text()
     assert f"\n## {lvae.__version__} - " in changelog
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["configs"],
+        ["train", "--help"],
+        ["train", "--confg=default"],
+        ["train", "--config=defualt"],
+        ["sample", "--help"],
+        ["sample", "--mode=prior", "--workdir=absent"],
+        ["sample", "--mode=prior", "--model=absent"],
+        ["evaluate", "--wrkdir=absent"],
+        ["export", "absent", "file"],
+    ],
+    ids=" ".join,
+)
+def test_help_and_mistakes_do_not_wait_for_jax(words, tmp_path):
+    code = (
+        "import sys\nfrom lvae.commands.main import command\nfrom lvae.errors import UserError\n"
+        "try:\n    command(sys.argv[1:])\nexcept (UserError, SystemExit):\n    pass\n"
+        "slow = {'jax', 'flax', 'scipy', 'matplotlib', 'orbax', 'skimage'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {slow}' if slow else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

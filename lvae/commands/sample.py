@@ -20,6 +20,11 @@ def main(words: list[str]) -> None:
             print(mode_help(chosen.mode, arguments.chosen_run(chosen, words)))
         return
     place = arguments.chosen_run(chosen, words)
+    from lvae.storage import records
+
+    if chosen.model is None:
+        records.read_config(place)  # refused before JAX is imported, which takes a second
+
     from lvae.runs import modes
     from lvae.tasks import restoring
 
