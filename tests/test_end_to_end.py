@@ -112,7 +112,7 @@ def test_noise_of_factor_zero_is_what_the_mean_codes_decode_to(loaded, run, fram
     written = draw(loaded, "noise", tmp_path, num_samples=count, factor=0.0, postprocess=False)
     decoded = drawing.reconstruct(run, frames["points"], frames["visible"])
     pixels = np.floor(decoded.points + 0.5)
-    shown = drawable(pixels, decoded.visible, run.settings.frame_size)
+    shown = drawable(pixels, decoded.visible, (768, 768))
     for row in range(count):
         keys = np.flatnonzero(shown[row])
         expected = {str(key): pixels[row].reshape(-1, 2)[key].tolist() for key in keys}

@@ -7,12 +7,15 @@ import pytest
 
 from configs import notebook as notebook_config
 from lvae import configuration
+from lvae.data.recordings.pitch import Pitch
 from lvae.errors import UserError
+from lvae.tasks.grids.scale import Scale
 from lvae.tasks.grids.vae import drawing, notebook
 from lvae.tasks.grids.vae.settings import Settings
 from lvae.tasks.task import Spec
 
 SPEC = Spec({}, 4)
+SCALE = Scale((768, 768), Pitch(19.0, 23.0), 18, 18)
 
 
 def settings_of(argument=None, **data) -> Settings:
@@ -63,7 +66,8 @@ def test_a_grid_that_the_network_cannot_have_is_named():
 def test_a_point_decoded_at_the_border_is_missing():
     settings = settings_of("smoke")
     variables = notebook.init(settings, SPEC, jax.random.key(0))
-    points, logits = notebook.decode(settings, variables, jnp.zeros((1, 8)))
+    points, logits, noise = notebook.decode(settings, SCALE, variables, jnp.zeros((1, 8)))
+    assert noise is None
     assert points.shape == (1, 18, 18, 2)
     np.testing.assert_array_equal(np.asarray(logits) > 0, np.all(np.asarray(points) > 5.0, axis=-1))
     assert drawing.design_of(settings) is notebook.NOTEBOOK

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from lvae.models.gaussian import normal_kl
 from lvae.models.ordered_grid import ShapeDecoder, ShapeEncoder, fit_pose, in_order, posed_grid
@@ -37,16 +38,16 @@ def test_pose_equals_least_squares(generator):
 
 def test_order_is_made_where_it_is_missing_and_kept_where_it_is(generator):
     wild = jnp.asarray(generator.normal(size=(4, 6, 7, 2)) * 50)
-    ordered_points = np.asarray(in_order(wild, 3.0))
+    ordered_points = np.asarray(in_order(wild, (3.0, 5.0)))
     assert np.diff(ordered_points[..., 0], axis=2).min() >= 3.0 - 1e-4
-    assert np.diff(ordered_points[..., 1], axis=1).max() <= -3.0 + 1e-4
-    again = np.asarray(in_order(jnp.asarray(ordered_points), 2.0))
+    assert np.diff(ordered_points[..., 1], axis=1).max() <= -5.0 + 1e-4
+    again = np.asarray(in_order(jnp.asarray(ordered_points), (2.0, 4.0)))
     np.testing.assert_allclose(again, ordered_points, atol=1e-4)
 
 
 def test_order_lets_gradients_through():
     def spread(points):
-        return jnp.sum(in_order(points, 1.0)[..., 0] ** 2)
+        return jnp.sum(in_order(points, (1.0, 1.0))[..., 0] ** 2)
 
     gradient = jax.grad(spread)(jnp.arange(18.0).reshape(1, 3, 3, 2))
     assert np.all(np.isfinite(gradient))
@@ -65,19 +66,19 @@ def test_gaussian_loss_counts_visible_points_only(generator):
     points, decoded = generator.normal(size=(2, 2, 4, 5, 2))
     visible = generator.uniform(size=(2, 4, 5)) < 0.5
     points[~visible] = 1e6
-    scale = 1.7
+    factor = ordered.covariance_factor(jnp.asarray(generator.normal(size=(2, 4, 5, 3))), 0.1)
+    covariance = np.einsum("nrcij,nrckj->nrcik", factor, factor)
     expected = [
         sum(
-            np.sum((decoded[n, r, c] - points[n, r, c]) ** 2) / (2 * scale**2) + 2 * np.log(scale)
+            -multivariate_normal(cov=covariance[n, r, c]).logpdf(points[n, r, c] - decoded[n, r, c])
+            - np.log(2 * np.pi)
             for r in range(4)
             for c in range(5)
             if visible[n, r, c]
         )
         for n in range(2)
     ]
-    got = ordered.gaussian_loss(
-        jnp.asarray(decoded), jnp.asarray(points), jnp.asarray(visible), jnp.log(scale)
-    )
+    got = ordered.gaussian_loss(jnp.asarray(points - decoded), jnp.asarray(visible), factor)
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
@@ -97,6 +98,7 @@ def test_encoder_ignores_what_stands_at_missing_points_and_decoder_has_the_grids
     params = encoder.init(jax.random.key(0), shape, visible)
     mean, log_variance = encoder.apply(params, shape, visible)
     assert mean.shape == log_variance.shape == (2, 4)
-    points, logits = decoder.apply(decoder.init(jax.random.key(1), mean), mean)
+    points, logits, noise = decoder.apply(decoder.init(jax.random.key(1), mean), mean)
+    assert noise.shape == (2, 6, 7, 3)
     assert points.shape == (2, 6, 7, 2)
     assert logits.shape == (2, 6, 7)

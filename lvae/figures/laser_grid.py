@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lvae.grids.rendering import render
+from lvae.grids.rendering import frame_scale, render
 from lvae.imaging.sheets import contact_sheet
 
 Points = Float[np.ndarray, "grids rows columns 2"]
@@ -60,7 +60,9 @@ def reconstructions(
 def _moving_images(
     points: Points, visible: Visible, size: tuple[int, int]
 ) -> list[UInt8[np.ndarray, "_ _"]]:
-    return [_small(render(grid, seen, size)) for grid, seen in zip(points, visible)]
+    scale = frame_scale(size)
+    drawn = zip(points, visible)
+    return [_small(render(grid, seen, size, scale=scale)) for grid, seen in drawn]
 
 
 def _side_by_side(images: Sequence[np.ndarray]) -> np.ndarray:
@@ -103,7 +105,8 @@ def manifold_sheet(
     points: Points, visible: Visible, size: tuple[int, int]
 ) -> UInt8[np.ndarray, "height width"]:
     """Moving images in a square sheet, row by row."""
-    images = [render(grid, seen, size) for grid, seen in zip(points, visible)]
+    scale = frame_scale(size)
+    images = [render(grid, seen, size, scale=scale) for grid, seen in zip(points, visible)]
     side = round(len(points) ** 0.5)
     return contact_sheet(images, side, largest=192, gap=2, ground=64, lift=1.6)
 

@@ -48,17 +48,17 @@ def posed_grid(
 
 
 def in_order(
-    points: Float[Array, "grids rows columns 2"], gap: float
+    points: Float[Array, "grids rows columns 2"], gap: tuple[float, float]
 ) -> Float[Array, "grids rows columns 2"]:
     """Moves points that are out of order to where they are in order, and leaves the others alone.
 
-    Afterwards x grows by at least `gap` from column to column, and y falls by as much from row to
-    row: each coordinate becomes the running maximum of itself, counted in steps of `gap`. A grid
-    that has such gaps is returned as it is.
+    Afterwards x grows by at least the first `gap` from column to column, and y falls by at least
+    the second from row to row: each coordinate becomes the running maximum of itself, counted in
+    steps of its gap. A grid that has such gaps is returned as it is.
     """
     rows, columns = points.shape[1:3]
-    across = gap * jnp.arange(columns, dtype=points.dtype)[None, None, :]
-    upward = gap * jnp.arange(rows - 1, -1, -1, dtype=points.dtype)[None, :, None]
+    across = gap[0] * jnp.arange(columns, dtype=points.dtype)[None, None, :]
+    upward = gap[1] * jnp.arange(rows - 1, -1, -1, dtype=points.dtype)[None, :, None]
     x = jax.lax.cummax(points[..., 0] - across, axis=2) + across
     y = jax.lax.cummax(points[..., 1] - upward, axis=1, reverse=True) + upward
     return jnp.stack([x, y], axis=-1)
@@ -96,7 +96,8 @@ class ShapeEncoder(nn.Module):
 
 
 class ShapeDecoder(nn.Module):
-    """What a code means: a shape, and a logit of being seen for each point."""
+    """What a code means: a shape, and for each point a logit of being seen and three numbers of its
+    noise, which begin near 0 and leave the rest of the network alone when they are trained."""
 
     rows: int
     columns: int
@@ -105,15 +106,21 @@ class ShapeDecoder(nn.Module):
     @nn.compact
     def __call__(
         self, code: Float[Array, "grids latents"]
-    ) -> tuple[Float[Array, "grids rows columns 2"], Float[Array, "grids rows columns"]]:
+    ) -> tuple[
+        Float[Array, "grids rows columns 2"],
+        Float[Array, "grids rows columns"],
+        Float[Array, "grids rows columns 3"],
+    ]:
         points = self.rows * self.columns
         hidden = nn.gelu(nn.Dense(self.hidden)(code))
         hidden = hidden + nn.gelu(nn.Dense(self.hidden)(hidden))
         shape = nn.Dense(2 * points, kernel_init=_small, name="shape")(hidden)
         shape = shape + nn.Dense(2 * points, use_bias=False, name="linear")(code)
         logits = nn.Dense(points, kernel_init=_small, name="visibility")(hidden)
+        known = jax.lax.stop_gradient(jnp.concatenate([hidden, code], axis=1))
+        noise = nn.Dense(3 * points, kernel_init=_small, name="noise")(known)
         grid = (len(code), self.rows, self.columns)
-        return shape.reshape(*grid, 2), logits.reshape(grid)
+        return shape.reshape(*grid, 2), logits.reshape(grid), noise.reshape(*grid, 3)
 
 
 def _small(key: Key[Array, ""], shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:

@@ -1,5 +1,6 @@
 """The pitch of a set of grids: the unit of every other length."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,12 @@ class Pitch(NamedTuple):
 
     x: float
     y: float
+
+    @property
+    def mean(self) -> float:
+        """Geometric mean of both: the side of a square as large as a cell, for lengths without a
+        direction."""
+        return math.sqrt(self.x * self.y)
 
 
 LASTEN_PITCH = Pitch(18.66, 22.91)  # of LASTEN's training frames, which are 768 x 768

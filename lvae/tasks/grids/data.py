@@ -1,18 +1,25 @@
 """Recordings of a laser grid as splits of frames, for every task that reads them."""
 
+import dataclasses
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from lvae.data.filling import fill_missing
-from lvae.data.lasten import Frames, read_data_set, read_frames
+from lvae.data.recordings.frames import Frames
+from lvae.data.recordings.reading import measured_geometry, read_data_set, read_frames
 from lvae.data.simulator import SimulatorSettings, simulate_recordings, simulate_splits
 from lvae.errors import UserError
+from lvae.tasks.grids.calibrated import calibration_of
+from lvae.tasks.grids.scale import scale_of
 from lvae.tasks.grids.settings import DataSettings, RecordingSettings
-from lvae.tasks.task import Split, Splits
+from lvae.tasks.task import Spec, Split, Splits
+
+Kind = TypeVar("Kind", bound=RecordingSettings)
+_SIMULATED = (768, 768)  # px; a frame where neither the config nor any data say a size
 
 
 def load_recordings(settings: RecordingSettings) -> Splits:
@@ -22,16 +29,24 @@ def load_recordings(settings: RecordingSettings) -> Splits:
     recording, id, real (False for simulated recordings mixed into real training data).
 
     Raises:
-      UserError: see `lvae.data.lasten`.
+      UserError: see `lvae.data.recordings.reading`; folds of simulated recordings.
     """
     splits: dict[str, Split]
     if settings.path:
-        found = read_data_set(settings.path, settings.geometry())
+        geometry = settings.geometry()
+        found = read_data_set(settings.path, geometry, folds=settings.folds)
         splits = {name: _fields(frames) for name, frames in found.items()}
+    elif settings.folds:
+        raise UserError(
+            f"config.data.folds={settings.folds}: simulated recordings have splits of their own; "
+            "name recordings with config.data.path"
+        )
     else:
         splits = _simulated_splits(settings)
     if isinstance(settings, DataSettings) and settings.extra_recordings:
-        train, extra = splits["train"], dict(_extra_recordings(settings))
+        train = splits["train"]
+        seen = train["points"][train["visible"]]
+        extra = dict(_extra_recordings(settings, bool((seen == np.rint(seen)).all())))
         extra["real"] = np.zeros_like(extra["real"])
         extra["recording"] = extra["recording"] + 1 + train["recording"].max()
         splits["train"] = {name: np.concatenate([train[name], extra[name]]) for name in extra}
@@ -44,12 +59,33 @@ def real_frames(splits: Splits) -> Split:
     return {name: array[train["real"]] for name, array in train.items()}
 
 
+def frame_size(settings: RecordingSettings) -> tuple[int, int]:
+    """Width and height of a frame, px: the config's, or that of the video or image beside the
+    labels.
+
+    Raises:
+      UserError: neither is known.
+    """
+    if settings.width:
+        return settings.width, settings.height
+    if not settings.path:
+        return _SIMULATED
+    geometry = measured_geometry(settings.path, settings.geometry())
+    return geometry.width, geometry.height
+
+
+def of_frame_size(settings: Kind, spec: Spec) -> Kind:
+    """The settings with the frame size that the run was trained on, where they say none."""
+    width, height = scale_of(spec).frame
+    return dataclasses.replace(settings, width=width, height=height)
+
+
 def read_source(settings: RecordingSettings, path: Path | None) -> Split:
     """The frames that a mode starts from: those under `path` (of its train/, if it is split), or
     the real ones that the run was trained on.
 
     Raises:
-      UserError: see `lvae.data.lasten`.
+      UserError: see `lvae.data.recordings.reading`.
     """
     if path is None:
         return real_frames(load_recordings(settings))
@@ -72,44 +108,48 @@ def _fields(frames: Frames) -> Split:
 
 def _simulated_splits(settings: RecordingSettings) -> dict[str, Split]:
     arrays = simulate_splits(
-        _simulator(
+        simulator(
             settings,
+            frame_size(settings),
             train_recordings=settings.training_recordings,
             validation_recordings=settings.validation_recordings,
             test_recordings=settings.test_recordings,
         ),
         settings.simulation_seed,
+        calibration_of(settings),
     )
     return {name: _simulated_fields(split) for name, split in arrays.items()}
 
 
-def _extra_recordings(settings: DataSettings) -> Split:
+def _extra_recordings(settings: DataSettings, whole_pixels: bool) -> Split:
     """Simulated recordings to mix into the training split, of another stream than the built-in
-    ones."""
-    simulator = _simulator(
+    ones; rounded as the real labels are."""
+    chosen = simulator(
         settings,
+        frame_size(settings),
         train_recordings=settings.extra_recordings,
         validation_recordings=0,
         test_recordings=0,
         recording_length=settings.extra_length,
         variety=settings.extra_variety,
+        missing_runs=settings.extra_runs,
+        whole_pixels=whole_pixels,
     )
     seed = settings.simulation_seed + zlib.crc32(b"extra recordings")
-    return _simulated_fields(simulate_recordings(simulator, seed))
+    return _simulated_fields(simulate_recordings(chosen, seed, calibration_of(settings)))
 
 
-def _simulator(settings: RecordingSettings, **changes: Any) -> SimulatorSettings:
-    if settings.width != settings.height:
-        raise UserError(
-            f"config.data.width={settings.width}, config.data.height={settings.height}: simulated "
-            "frames are square; make them equal, or name recordings with config.data.path and set "
-            "config.data.extra_recordings=0"
-        )
+def simulator(
+    settings: RecordingSettings, frame: tuple[int, int], **changes: Any
+) -> SimulatorSettings:
+    """The simulator of frames as these settings have them; `changes` are fields of it."""
+    width, height = frame
     shared: dict[str, Any] = {
         "recording_length": settings.recording_length,
         "rows": settings.rows,
         "columns": settings.columns,
-        "frame_size": settings.width,
+        "width": width,
+        "height": height,
     }
     try:
         return SimulatorSettings(**(shared | changes))

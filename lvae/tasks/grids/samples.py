@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from lvae.grids.encoding import frame_json, whole_pixels
-from lvae.grids.rendering import render
+from lvae.grids.rendering import frame_scale, render
 from lvae.imaging.sheets import png
 from lvae.tasks.task import Encoded, Json, Numbered, Sample
 
@@ -54,7 +54,7 @@ def _encoded(
     shown: Bool[np.ndarray, "rows columns"],
     size: tuple[int, int],
 ) -> Encoded:
-    picture = render(pixels, shown, size)
+    picture = render(pixels, shown, size, scale=frame_scale(size))
     image = png(picture)
     label, moving = SUFFIXES
     row = {

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from lvae.grids.rendering import LOWEST_PIXEL
+from lvae.grids.rendering import LOWEST_PIXEL, frame_scale
 from lvae.models.ordered_grid import fit_pose, posed_grid
 from lvae.tasks.grids.registration.settings import AugmentationSettings
 
@@ -24,7 +24,8 @@ def augment(
     size: tuple[int, int],
     settings: AugmentationSettings,
 ) -> tuple[Float[Array, "frames rows columns 2"], Bool[Array, "frames rows columns"]]:
-    """Points in whole px, and which of them are left, for a share of the frames; others unchanged.
+    """Points, rounded to a 768th of the frame's shorter side, and which of them are left, for a
+    share of the frames; others unchanged.
 
     A change that takes a visible point out of the frame is drawn again, `proposals` times at most;
     after that the frame stays as it is.
@@ -51,7 +52,7 @@ def _one_frame(
         jax.random.split(key, settings.proposals)
     )
     limit = jnp.array(size, jnp.float32).reshape(1, 1, 1, 2)
-    inside = jnp.all((moved >= LOWEST_PIXEL) & (moved < limit), axis=-1)
+    inside = jnp.all((moved >= LOWEST_PIXEL * frame_scale(size)) & (moved < limit), axis=-1)
     good = jnp.all(inside | ~kept, axis=(1, 2))
     first = jnp.argmax(good)
     return (
@@ -111,7 +112,8 @@ def _proposal(
 
     share = on["dropout"] * jax.random.uniform(keys["share"], maxval=settings.dropout)
     kept = visible & (jax.random.uniform(keys["dropout"], visible.shape) >= share)
-    return jnp.floor(moved + 0.5), kept
+    step = frame_scale(size)  # a pixel of LASTEN's frames
+    return step * jnp.floor(moved / step + 0.5), kept
 
 
 _STEPS = ("rotation", "warp", "scale", "shear", "translation", "jitter", "dropout", "relief")

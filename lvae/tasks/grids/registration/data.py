@@ -6,8 +6,10 @@ import numpy as np
 
 from lvae.data.lasten import GridGeometry, read_frames
 from lvae.errors import UserError
-from lvae.tasks.grids.data import load_recordings
+from lvae.tasks.grids.calibrated import measured_endoscope
+from lvae.tasks.grids.data import frame_size, load_recordings
 from lvae.tasks.grids.registration.settings import Settings
+from lvae.tasks.grids.scale import measured
 from lvae.tasks.task import Spec, Split, Splits, spec_of
 
 FIELDS = ("points", "visible", "recording", "id")
@@ -47,14 +49,17 @@ def load_data(settings: Settings) -> Splits:
 
 
 def spec(settings: Settings, splits: Splits) -> Spec:
-    """Shapes of the frames and their number; all else is in the config."""
-    return spec_of(splits)
+    """Shapes of the frames, their number, and the units of all lengths."""
+    data, train = settings.data, splits["train"]
+    where = data.path or "simulated recordings"
+    facts = measured(train, frame_size(data), where) | measured_endoscope(data, train)
+    return spec_of(splits, **facts)
 
 
 def _generated(folder: str, settings: Settings) -> Split:
     """Frames that a generator wrote: no recordings, and points may be few."""
     data = settings.data
-    geometry = GridGeometry(data.rows, data.columns, data.width, data.height, 1, 1)
+    geometry = GridGeometry(data.rows, data.columns, *frame_size(data), 1, 1)
     frames = read_frames(folder, geometry)
     return {
         "points": frames.points.astype(np.float32),

@@ -4,8 +4,10 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from scipy import ndimage
 
-REACH = 3  # px; no two points lie nearer to each other
-SURROUNDING = 6  # px; so far out a point's blur of 2 px has faded
+from lvae.grids.rendering import frame_scale
+
+REACH = 3  # px of a 768 frame; no two points lie nearer to each other
+SURROUNDING = 6  # px of a 768 frame; so far out a point's blur of 2 px has faded
 LEAST_STEP = 50  # grey levels above the surrounding; a point alone stands out by about 127
 
 
@@ -16,8 +18,10 @@ def detect_points(image: UInt8[np.ndarray, "height width"]) -> Int[np.ndarray, "
     the wide glow around the dots hardly changes over such distances.
     """
     grey = image.astype(np.int16)
-    around = ndimage.maximum_filter(grey, 2 * REACH + 1)
-    lowest = ndimage.minimum_filter(grey, 2 * SURROUNDING + 1)
+    scale = frame_scale(image.shape[::-1])
+    reach, surrounding = (max(1, round(scale * length)) for length in (REACH, SURROUNDING))
+    around = ndimage.maximum_filter(grey, 2 * reach + 1)
+    lowest = ndimage.minimum_filter(grey, 2 * max(reach + 1, surrounding) + 1)
     peaks, count = ndimage.label((grey == around) & (grey - lowest >= LEAST_STEP))
     # Neighbouring pixels of one value are one dot.
     centres = ndimage.center_of_mass(peaks > 0, peaks, np.arange(1, count + 1))

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from lvae.tasks.grids.registration.augmentation import augment
+from lvae.tasks.grids.registration.canvas import canvas_of
 from lvae.tasks.grids.registration.network import displacements, inputs, moving_images, network
 from lvae.tasks.grids.registration.settings import Settings
 from lvae.tasks.task import Batch, LossFunction, Spec
@@ -18,7 +19,8 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
     """
     module = network(settings, spec)
     early_steps = settings.training_set.early_share * settings.training.total_steps(spec.examples)
-    rays = settings.rays()
+    canvas = canvas_of(settings, spec)
+    rays = canvas.rays()
 
     def value(
         params: PyTree, buffers: PyTree, batch: Batch, key: Key[Array, ""], step: Int[Array, ""]
@@ -27,19 +29,19 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
         if "early_points" in batch:
             points = jnp.where(step < early_steps, batch["early_points"], points)
             visible = jnp.where(step < early_steps, batch["early_visible"], visible)
-        points, visible = augment(key, points, visible, settings.frame_size, settings.augmentation)
-        images = moving_images(points, visible, settings)
+        points, visible = augment(key, points, visible, canvas.scale.frame, settings.augmentation)
+        images = moving_images(points, visible, canvas)
         field, updated = module.apply(
             {"params": params, **buffers},
-            inputs(images, settings),
+            inputs(images, canvas),
             train=True,
             mutable=["batch_stats"],
         )
         flat = points.reshape(len(points), -1, 2)
-        warped = flat + displacements(field, flat, settings)
+        warped = flat + displacements(field, flat, canvas)
         squared = jnp.sum((warped - rays.reshape(1, -1, 2)) ** 2, axis=-1)
         seen = visible.reshape(len(points), -1)
         error = jnp.sum(jnp.where(seen, squared, 0.0)) / jnp.maximum(jnp.sum(seen), 1)
-        return error / settings.fixed.pitch**2, ({"squared_error_px2": error}, dict(updated))
+        return error / canvas.fixed**2, ({"squared_error_px2": error}, dict(updated))
 
     return value

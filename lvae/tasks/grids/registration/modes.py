@@ -4,19 +4,25 @@ import io
 import json
 from collections.abc import Sequence
 
+import einops
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from lvae.errors import UserError
 from lvae.figures import registration as pictures
+from lvae.grids.point_clouds import npz, ply
 from lvae.metrics.matching import UNMATCHED, distinct_rays
+from lvae.tasks.grids.calibrated import endoscope_of, in_mm
+from lvae.tasks.grids.registration.canvas import Canvas, canvas_of
 from lvae.tasks.grids.registration.frames import Frame, frame_id, image_paths, read_frame
 from lvae.tasks.grids.registration.network import BATCH, warp_points
 from lvae.tasks.grids.registration.settings import Settings
-from lvae.tasks.task import Encoded, Json, Mode, Plan, Request, Run, Sample
+from lvae.tasks.grids.scale import Scale, scale_of
+from lvae.tasks.task import Encoded, Json, Mode, Plan, Request, Run, Sample, Spec
 
 SUFFIXES = (".json", "_match.png")
+SPATIAL = (".npz", ".ply")  # of a run whose endoscope is calibrated
 
 
 def match(run: Run[Settings], request: Request) -> Plan:
@@ -24,7 +30,9 @@ def match(run: Run[Settings], request: Request) -> Plan:
 
     Reads `{id}_mov.png` and the points in `{id}.json`: a list of [x, y], or an object of a labelled
     frame, whose labels are not looked at. Without that file the points are found in the image.
-    Writes `{id}.json`, labelled, and `{id}_match.png`, the image with neighbouring rays joined.
+    Writes `{id}.json`, labelled, and `{id}_match.png`, the image with neighbouring rays joined; where
+    the run has a calibration, also `{id}.npz` and `{id}.ply`, the points in mm where each ray meets
+    the camera's line of sight, with the distance between the two lines as the error.
 
     Raises:
       UserError: no --data, no moving images in it, or a file that is not what it should be.
@@ -32,15 +40,19 @@ def match(run: Run[Settings], request: Request) -> Plan:
     if request.data is None:
         raise UserError("--data: --mode=match needs a folder of moving images, {id}_mov.png")
     paths = image_paths(request.data)[: request.num_samples]
+    size = scale_of(run.spec).frame
+    known = endoscope_of(run.spec)
+    in_space = known is not None and known.calibration is not None
+    suffixes = SUFFIXES + SPATIAL if in_space else SUFFIXES
 
     def draw(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
-        frames = [read_frame(paths[index], run.settings.frame_size) for index in indices]
+        frames = [read_frame(paths[index], size) for index in indices]
         return [
-            _sample(frame, labels, run.settings)
+            _sample(frame, labels, run.spec, in_space)
             for frame, labels in zip(frames, _labels(run, frames))
         ]
 
-    return Plan([frame_id(path) for path in paths], SUFFIXES, draw, block=BATCH)
+    return Plan([frame_id(path) for path in paths], suffixes, draw, block=BATCH)
 
 
 MODES = {
@@ -50,19 +62,37 @@ MODES = {
 
 def _labels(run: Run[Settings], frames: Sequence[Frame]) -> list[Int[np.ndarray, " points"]]:
     """A ray for every point of every frame."""
-    side, pool = run.settings.model.size, run.settings.pool
-    pooled = np.stack([frame.image for frame in frames]).astype(np.float32) / 255
-    pooled = pooled.reshape(-1, side, pool, side, pool).mean(axis=(2, 4))
-    rays = run.settings.rays().reshape(-1, 2)
+    canvas = canvas_of(run.settings, run.spec)
+    images = np.stack([on_canvas(frame.image, canvas) for frame in frames])
+    rays = canvas.rays().reshape(-1, 2)
     most = max(len(rays), *(len(frame.points) for frame in frames))
     filled = np.zeros((len(frames), most, 2), np.float32)
     for row, frame in enumerate(frames):
         filled[row, : len(frame.points)] = frame.points
-    warped = warp_points(run, pooled, filled)
+    warped = warp_points(run, images, filled)
     return [distinct_rays(moved[: len(frame.points)], rays) for moved, frame in zip(warped, frames)]
 
 
-def _sample(frame: Frame, labels: Int[np.ndarray, " points"], settings: Settings) -> Sample:
+def on_canvas(
+    image: UInt8[np.ndarray, "height width"], canvas: Canvas
+) -> Float[np.ndarray, "high wide"]:
+    """An image as the network sees it, in [0, 1]: averaged down, black beyond the frame."""
+    width, height = canvas.scale.frame
+    high, wide = canvas.images
+    step = canvas.pool / canvas.factor  # px of the frame that are one of the network's
+    if step == round(step) and (high * step, wide * step) == (height, width):
+        pooled = einops.reduce(
+            image.astype(np.float32), "(h p) (w q) -> h w", "mean", p=int(step), q=int(step)
+        )
+        return pooled / 255
+    inside = (min(wide, round(width / step)), min(high, round(height / step)))
+    picture = Image.fromarray(image).convert("F").resize(inside, Image.Resampling.BOX)
+    canvas_image = np.zeros((high, wide), np.float32)
+    canvas_image[: inside[1], : inside[0]] = np.asarray(picture) / 255
+    return canvas_image
+
+
+def _sample(frame: Frame, labels: Int[np.ndarray, " points"], spec: Spec, in_space: bool) -> Sample:
     pixels = frame.points.tolist()
     named = {
         int(label): pixels[row]
@@ -74,25 +104,37 @@ def _sample(frame: Frame, labels: Int[np.ndarray, " points"], settings: Settings
         "matched": len(named),
         "points_from": frame.source,
     }
-    grid = _grid(named, settings).astype(np.float32)
-    arrays = {"points": np.nan_to_num(grid), "visible": ~np.isnan(grid[..., 0])}
-    return Sample(provenance, lambda: _encoded(frame, named, settings), arrays)
+    grid = _grid(named, scale_of(spec))
+    spatial: dict[str, bytes] = {}
+    if in_space:
+        positions, apart = in_mm(spec, grid)
+        seen = np.isfinite(positions).all(axis=-1)
+        error = float(apart[seen].mean()) if seen.any() else None
+        provenance |= {"points_in_mm": int(seen.sum()), "mean_error_mm": error}
+        spatial = dict(
+            zip(SPATIAL, (npz(positions, apart, grid), ply(positions[seen], apart[seen])))
+        )
+    arrays = {"points": np.nan_to_num(grid).astype(np.float32), "visible": ~np.isnan(grid[..., 0])}
+    return Sample(provenance, lambda: _encoded(frame, named, grid, spatial), arrays)
 
 
-def _encoded(frame: Frame, named: dict[int, list[int | float]], settings: Settings) -> Encoded:
-    picture = Image.fromarray(pictures.overlay(frame.image, _grid(named, settings)))
+def _encoded(
+    frame: Frame,
+    named: dict[int, list[int | float]],
+    grid: Float[np.ndarray, "rows columns 2"],
+    spatial: dict[str, bytes],
+) -> Encoded:
+    picture = Image.fromarray(pictures.overlay(frame.image, grid))
     content = io.BytesIO()
     picture.save(content, "PNG")
     text = json.dumps({str(label): point for label, point in named.items()})
     files = dict(zip(SUFFIXES, (text.encode(), content.getvalue())))
-    return Encoded(files, np.asarray(picture.convert("L")))
+    return Encoded(files | spatial, np.asarray(picture.convert("L")))
 
 
-def _grid(
-    named: dict[int, list[int | float]], settings: Settings
-) -> Float[np.ndarray, "rows columns 2"]:
+def _grid(named: dict[int, list[int | float]], scale: Scale) -> Float[np.ndarray, "rows columns 2"]:
     """The points in the order of rays, NaN where no point has that label."""
-    grid = np.full((settings.data.rows * settings.data.columns, 2), np.nan)
+    grid = np.full((scale.rows * scale.columns, 2), np.nan)
     for label, point in named.items():
         grid[label] = point
-    return grid.reshape(settings.data.rows, settings.data.columns, 2)
+    return grid.reshape(scale.rows, scale.columns, 2)

@@ -1,6 +1,5 @@
 """The U-Net at work: frames to images, images to displacements, displacements to warped points."""
 
-import dataclasses
 import functools
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Key, PyTree
 from lvae.grids.rendering import render_images
 from lvae.models.batching import in_batches
 from lvae.models.unet import UNet
+from lvae.tasks.grids.registration.canvas import Canvas, canvas_of
 from lvae.tasks.grids.registration.settings import Settings
 from lvae.tasks.task import Run, Spec, Variables
 
@@ -28,7 +28,7 @@ def network(settings: Settings, spec: Spec) -> UNet:
 
 def init(settings: Settings, spec: Spec, key: Key[Array, ""]) -> Variables:
     """Parameters, and the running statistics of the batch normalisation."""
-    images = jnp.zeros((1, settings.model.size, settings.model.size, 2))
+    images = jnp.zeros((1, *canvas_of(settings, spec).images, 2))
     variables = network(settings, spec).init(key, images, train=False)
     return {
         "params": variables["params"],
@@ -39,37 +39,40 @@ def init(settings: Settings, spec: Spec, key: Key[Array, ""]) -> Variables:
 def moving_images(
     points: Float[AnyArray, "frames rows columns 2"],
     visible: Bool[AnyArray, "frames rows columns"],
-    settings: Settings,
-) -> Float[AnyArray, "frames size size"]:
-    """Drawn at the frame's size, averaged over the pixels of the network's, in [0, 1]."""
-    return render_images(points, visible, settings.frame_size, pool=settings.pool)
+    canvas: Canvas,
+) -> Float[AnyArray, "frames high wide"]:
+    """Drawn on the canvas, averaged over the pixels of the network's, in [0, 1]."""
+    return render_images(
+        points * canvas.factor, visible, canvas.size, pool=canvas.pool, scale=canvas.rendering
+    )
 
 
 @functools.lru_cache(maxsize=4)
-def fixed_image(settings: Settings) -> Float[np.ndarray, "size size"]:
+def fixed_image(canvas: Canvas) -> Float[np.ndarray, "high wide"]:
     """The regular grid, drawn as the moving images are."""
-    rays = settings.rays()
-    return moving_images(rays[None], np.ones((1, *rays.shape[:2]), bool), settings)[0]
+    rays = canvas.rays()
+    return moving_images(rays[None], np.ones((1, *rays.shape[:2]), bool), canvas)[0]
 
 
 def inputs(
-    images: Float[Array, "frames size size"], settings: Settings
-) -> Float[Array, "frames size size 2"]:
+    images: Float[Array, "frames high wide"], canvas: Canvas
+) -> Float[Array, "frames high wide 2"]:
     """Moving and fixed image side by side, scaled to [-1, 1]."""
-    fixed = jnp.broadcast_to(fixed_image(settings)[None], images.shape)
+    fixed = jnp.broadcast_to(fixed_image(canvas)[None], images.shape)
     return 2.0 * jnp.stack([images, fixed], axis=-1) - 1.0
 
 
 def displacements(
-    field: Float[Array, "frames size size 2"],
+    field: Float[Array, "frames high wide 2"],
     points: Float[Array, "frames count 2"],
-    settings: Settings,
+    canvas: Canvas,
 ) -> Float[Array, "frames count 2"]:
     """The field at each point's pixel, in px of the frame."""
-    last = settings.model.size - 1
-    pixel = jnp.clip((points / settings.pool).astype(jnp.int32), 0, last)
+    high, wide = canvas.images
+    last = jnp.array([wide - 1, high - 1]).reshape(1, 1, 2)
+    pixel = jnp.clip((points * canvas.factor / canvas.pool).astype(jnp.int32), 0, last)
     frame = jnp.arange(len(points))[:, None]
-    return field[frame, pixel[..., 1], pixel[..., 0]] * settings.model.unit
+    return field[frame, pixel[..., 1], pixel[..., 0]] * (canvas.unit / canvas.factor)
 
 
 def warp_frames(
@@ -78,45 +81,41 @@ def warp_frames(
     visible: Bool[np.ndarray, "frames rows columns"],
 ) -> Float[np.ndarray, "frames rays 2"]:
     """Where the points of drawn frames end up, px; meaningless where not visible."""
-    draw = functools.partial(_drawn, settings=_any_seed(run.settings))
+    draw = functools.partial(_drawn, canvas=canvas_of(run.settings, run.spec))
     images = in_batches(draw, points, visible, size=BATCH)
     return warp_points(run, images, points.reshape(len(points), -1, 2))
 
 
 def warp_points(
     run: Run[Settings],
-    images: Float[np.ndarray, "frames size size"],
+    images: Float[np.ndarray, "frames high wide"],
     points: Float[np.ndarray, "frames count 2"],
 ) -> Float[np.ndarray, "frames count 2"]:
     """Where these points of these moving images end up, px."""
     module = network(run.settings, run.spec)
-    warp = functools.partial(_warped, module, _any_seed(run.settings), dict(run.variables))
+    canvas = canvas_of(run.settings, run.spec)
+    warp = functools.partial(_warped, module, canvas, dict(run.variables))
     return in_batches(warp, images, points, size=BATCH)
 
 
-def _any_seed(settings: Settings) -> Settings:
-    """Settings that are the same for all seeds, which so share one program."""
-    return dataclasses.replace(settings, seed=0)
-
-
-@functools.partial(jax.jit, static_argnames="settings")
+@functools.partial(jax.jit, static_argnames="canvas")
 def _drawn(
     points: Float[Array, "frames rows columns 2"],
     visible: Bool[Array, "frames rows columns"],
-    settings: Settings,
-) -> Float[Array, "frames size size"]:
-    return moving_images(points, visible, settings)
+    canvas: Canvas,
+) -> Float[Array, "frames high wide"]:
+    return moving_images(points, visible, canvas)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _warped(
     module: nn.Module,
-    settings: Settings,
+    canvas: Canvas,
     variables: dict[str, PyTree],
-    images: Float[Array, "frames size size"],
+    images: Float[Array, "frames high wide"],
     points: Float[Array, "frames count 2"],
 ) -> Float[Array, "frames count 2"]:
     collections = {"params": variables["params"], **variables["buffers"]}
-    field = module.apply(collections, inputs(images, settings), train=False)
+    field = module.apply(collections, inputs(images, canvas), train=False)
     assert isinstance(field, jax.Array)  # without `mutable` there is nothing but the output
-    return points + displacements(field, points, settings)
+    return points + displacements(field, points, canvas)

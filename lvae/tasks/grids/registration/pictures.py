@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from lvae.figures import canvas
 from lvae.figures import registration as drawn
+from lvae.tasks.grids.registration.canvas import canvas_of
 from lvae.tasks.grids.registration.network import warp_frames
 from lvae.tasks.grids.registration.settings import Settings
 from lvae.tasks.task import Run, Splits
@@ -19,6 +20,7 @@ def figures(
     run: Run[Settings], splits: Splits, history: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[str, Figure]]:
     """One frame of every held-out recording with its matches, and the curves of the losses."""
+    seen = canvas_of(run.settings, run.spec)
     held_out = splits.get("validation", splits["train"])
     first = np.unique(held_out["recording"], return_index=True)[1][:MOST]
     points, visible = held_out["points"][first], held_out["visible"][first]
@@ -26,9 +28,9 @@ def figures(
         points,
         visible,
         warp_frames(run, points, visible),
-        run.settings.rays(),
+        seen.rays(),
         held_out["id"][first].tolist(),
-        run.settings.frame_size,
+        seen.scale.frame,
     )
     yield "matches", matches
     yield "losses", canvas.loss_curves(history, ("squared_error_px2", "error_px"))

@@ -2,10 +2,6 @@
 
 import dataclasses
 
-import numpy as np
-from jaxtyping import Float
-
-from lvae.data.lasten import regular_grid
 from lvae.tasks.grids.settings import DataSettings
 from lvae.tasks.training_settings import TrainingSettings
 
@@ -61,11 +57,9 @@ class AugmentationSettings:
 
 @dataclasses.dataclass(frozen=True)
 class FixedGridSettings:
-    """Where the points of the fixed image lie, as in LASTEN's fix.json."""
+    """The regular grid of the fixed image, in the middle of the frame as in LASTEN's fix.json."""
 
-    x: float = 112.0  # px; place of ray 0's point
-    y: float = 656.0
-    pitch: float = 32.0  # px between neighbours
+    pitch: float = 1.548  # pitches (32 px of LASTEN) between neighbours; less where it does not fit
 
     def __post_init__(self) -> None:
         if self.pitch <= 0.0:
@@ -76,10 +70,10 @@ class FixedGridSettings:
 class ModelSettings:
     """The U-Net and what it sees."""
 
-    size: int = 192  # px; the network's images are frames averaged down to this
+    size: int = 192  # px; of the longer side of the network's images, frames averaged down
     filters: int = 12  # channels of the first level; 12: 773,186 parameters
     levels: int = 4  # how often the image is halved
-    unit: float = 32.0  # px of a displacement that are 1 for the network
+    unit: float = 1.548  # pitches (32 px of LASTEN) of a displacement that are 1 for the network
 
     def __post_init__(self) -> None:
         for name in ("size", "filters", "levels"):
@@ -104,29 +98,3 @@ class Settings:
     model: ModelSettings
     training: TrainingSettings
     seed: int = 0  # of initialisation, order and augmentation
-
-    def __post_init__(self) -> None:
-        if self.data.width % self.model.size or self.data.width != self.data.height:
-            raise ValueError(
-                f"frames of {self.data.width} x {self.data.height} px, model.size="
-                f"{self.model.size}: frames must be square and a multiple of the network's images"
-            )
-        rays = self.rays()
-        if rays.min() < 0 or rays.max() >= self.data.width:
-            raise ValueError("the fixed grid leaves the frame; lower fixed.pitch or move it")
-
-    @property
-    def frame_size(self) -> tuple[int, int]:
-        """Width and height of a frame, px."""
-        return self.data.width, self.data.height
-
-    @property
-    def pool(self) -> int:
-        """Pixels of a frame, along each side, that are one pixel of the network's images."""
-        return self.data.width // self.model.size
-
-    def rays(self) -> Float[np.ndarray, "rows columns 2"]:
-        """Where each ray's point lies in the fixed image, px."""
-        return regular_grid(
-            self.data.rows, self.data.columns, (self.fixed.x, self.fixed.y), self.fixed.pitch
-        )

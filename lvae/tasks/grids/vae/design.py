@@ -6,6 +6,7 @@ from typing import NamedTuple
 from jaxtyping import Array, Bool, Float, Key
 
 from lvae.models.encoder_decoder import EncoderDecoder
+from lvae.tasks.grids.scale import Scale
 from lvae.tasks.grids.vae.settings import Settings
 from lvae.tasks.task import LossFunction, Spec, Splits, Variables
 
@@ -15,18 +16,28 @@ Codes = Float[Array, "frames latents"]
 Logits = Float[Array, "frames rows columns"]
 
 
+class Decoded(NamedTuple):
+    """What codes mean. points: px, in order where the design keeps one. logits: above 0 where a
+    point is seen. noise: lower Cholesky factors of the covariances that the likelihood adds to
+    points, px; None where the design has no such likelihood."""
+
+    points: Points
+    logits: Logits
+    noise: Float[Array, "frames rows columns 2 2"] | None
+
+
 class Design(NamedTuple):
     """The functions of a design.
 
-    encode: points and visibility -> mean and log-variance of the codes. decode: codes -> points, px,
-    and a number above 0 where a point is seen. constrain: points that noise was added to -> points
-    as the design has them. The others are as in `lvae.tasks.task.Task`.
+    encode: points and visibility -> mean and log-variance of the codes. decode: codes ->
+    grids. constrain: points that noise was added to -> points as the design has them. The others
+    are as in `lvae.tasks.task.Task`.
     """
 
     network: Callable[[Settings], EncoderDecoder]
     init: Callable[[Settings, Spec, Key[Array, ""]], Variables]
     prepare: Callable[[Settings, Variables, Splits], Variables]
-    loss: Callable[[Settings], LossFunction]
-    encode: Callable[[Settings, Variables, Points, Visible], tuple[Codes, Codes]]
-    decode: Callable[[Settings, Variables, Codes], tuple[Points, Logits]]
-    constrain: Callable[[Settings, Points], Points]
+    loss: Callable[[Settings, Spec], LossFunction]
+    encode: Callable[[Settings, Scale, Variables, Points, Visible], tuple[Codes, Codes]]
+    decode: Callable[[Settings, Scale, Variables, Codes], Decoded]
+    constrain: Callable[[Settings, Scale, Points], Points]

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from lvae.models.batching import in_batches
+from lvae.tasks.grids.scale import Scale, scale_of
 from lvae.tasks.grids.vae.design import Design
 from lvae.tasks.grids.vae.notebook import NOTEBOOK
 from lvae.tasks.grids.vae.ordered import ORDERED
@@ -48,16 +49,16 @@ def encode_frames(
     visible: Bool[np.ndarray, "frames rows columns"],
 ) -> Codes:
     """Codes of frames."""
-    function = functools.partial(_encoded, run.settings, run.variables)
+    function = functools.partial(_encoded, run.settings, scale_of(run.spec), run.variables)
     mean, log_variance = in_batches(function, points, visible, size=BLOCK)
     return Codes(np.asarray(mean), np.exp(0.5 * np.asarray(log_variance)))
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _encoded(
-    settings: Settings, variables: Variables, points: Array, visible: Array
+    settings: Settings, scale: Scale, variables: Variables, points: Array, visible: Array
 ) -> tuple[Array, Array]:
-    return design_of(settings).encode(settings, variables, points, visible)
+    return design_of(settings).encode(settings, scale, variables, points, visible)
 
 
 def decode_codes(
@@ -79,15 +80,17 @@ def decode_codes(
     """
 
     def function(block: np.ndarray, numbers: np.ndarray) -> tuple[Array, Array]:
-        return _decoded(run.settings, run.variables, block, numbers, key, jnp.float32(factor))
+        random = (numbers, key, jnp.float32(factor))
+        return _decoded(run.settings, scale_of(run.spec), run.variables, block, *random)
 
     points, visible = in_batches(function, codes, indices.astype(np.int32), size=BLOCK)
     return Grids(np.asarray(points), np.asarray(visible))
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _decoded(
     settings: Settings,
+    scale: Scale,
     variables: Variables,
     codes: Array,
     indices: Array,
@@ -95,9 +98,9 @@ def _decoded(
     factor: Float[Array, ""],
 ) -> tuple[Array, Array]:
     design = design_of(settings)
-    points, logits = design.decode(settings, variables, codes)
+    points, logits, spread = design.decode(settings, scale, variables, codes)
     sampling = settings.sampling
-    if not isinstance(sampling, OrderedSamplingSettings):
+    if spread is None or not isinstance(sampling, OrderedSamplingSettings):
         return points, logits > 0.0
 
     def noise(index: Array) -> tuple[Array, Array]:
@@ -108,11 +111,12 @@ def _decoded(
         )
 
     shaken, flipped = jax.vmap(noise)(indices)
+    shaken = jnp.einsum("nrcde,nrce->nrcd", spread, shaken)
     moved = points + factor * sampling.observation_noise * shaken
     scores = logits + factor * sampling.visibility_noise * flipped
     limited = within_range(scores, variables["buffers"]["visible_range"])
     visible = jnp.where(factor > 0.0, limited, scores > 0.0)
-    return design.constrain(settings, moved), visible
+    return design.constrain(settings, scale, moved), visible
 
 
 def within_range(

@@ -11,8 +11,11 @@ from lvae.keys import stream
 from lvae.metrics import generative, grid_sets
 from lvae.metrics.grid_facts import grid_facts
 from lvae.models.gaussian import normal_codes
+from lvae.tasks.grids.calibrated import epipolar_px
 from lvae.tasks.grids.data import real_frames
+from lvae.tasks.grids.scale import scale_of
 from lvae.tasks.grids.vae import drawing
+from lvae.tasks.grids.vae.fidelity import Drawn, fidelity
 from lvae.tasks.grids.vae.prior import prior_codes
 from lvae.tasks.grids.vae.settings import Settings
 from lvae.tasks.task import Numbers, Run, Split, Splits
@@ -24,16 +27,19 @@ ACTIVE_KL = 0.1  # nats; a dimension that carries less is not in use
 def evaluate(run: Run[Settings], splits: Splits, split: str, thorough: bool) -> Numbers:
     """Reconstruction and visibility of a split; of the training split its codes, too.
 
-    Thorough, for the validation split (or, without one, the training split): the facts of drawn
-    samples.
+    Thorough: how far its frames stray across epipolar lines; for the validation split (or, without
+    one, the training split) the facts of drawn samples.
     """
     held_out = "validation" if "validation" in splits else "train"
     frames = real_frames(splits) if split == "train" else splits[split]
     result: dict[str, Any] = dict(reconstruction_measures(run, frames))
     if split == "train":
         result |= code_measures(run, frames)
-    if thorough and split == held_out:
-        result |= sample_measures(run, splits)
+    if thorough:
+        strays = epipolar_px(run.spec, frames["points"], frames["visible"])
+        result |= {} if strays is None else {"epipolar_px": strays}
+        if split == held_out:
+            result |= sample_measures(run, splits)
     return result
 
 
@@ -52,13 +58,14 @@ def code_measures(run: Run[Settings], split: Split) -> dict[str, Any]:
 
 
 def reconstruction_measures(run: Run[Settings], split: Split) -> dict[str, float]:
-    """Errors over visible points, px, and how well missing points are found."""
+    """Errors over visible points, px and pitches, and how well missing points are found."""
     grids = drawing.reconstruct(run, split["points"], split["visible"])
     errors = grid_sets.reconstruction_errors(split["points"], split["visible"], grids.points)
     return {
         "reconstruction_px_mean": float(errors.mean()),
         "reconstruction_px_median": float(np.median(errors)),
         "reconstruction_px_p95": float(np.percentile(errors, 95)),
+        "reconstruction_pitches_mean": float(errors.mean()) / scale_of(run.spec).point,
         **grid_sets.visibility_scores(split["visible"], grids.visible),
     }
 
@@ -73,10 +80,8 @@ def sample_measures(run: Run[Settings], splits: Splits) -> dict[str, Any]:
     )
     count = run.settings.evaluation.samples
     measures: dict[str, Any] = {}
-    for name, grids in (
-        ("noise", noise_samples(run, train, count)),
-        ("prior", prior_samples(run, count)),
-    ):
+    drawn = {"noise": noise_samples(run, train, count), "prior": prior_samples(run, count)}
+    for name, grids in drawn.items():
         facts[name] = grid_facts(grids.points, grids.visible, np.arange(len(grids.points)))
         to_samples = grid_sets.aligned_distances(
             held_out["points"], held_out["visible"], grids.points, grids.visible
@@ -90,7 +95,9 @@ def sample_measures(run: Run[Settings], splits: Splits) -> dict[str, Any]:
             **distribution_measures(train, grids),
         }
         measures |= {f"{name}_{key}": value for key, value in numbers.items()}
-    return measures | {"facts": facts}
+    source = train["recording"][np.arange(count) % len(train["recording"])]
+    compared = {"noise": Drawn(*drawn["noise"], source), "prior": Drawn(*drawn["prior"])}
+    return measures | fidelity(run, splits, compared) | {"facts": facts}
 
 
 def _order(facts: Mapping[str, Any], grids: drawing.Grids, bilateral: bool) -> dict[str, float]:

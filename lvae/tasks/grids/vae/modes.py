@@ -13,12 +13,13 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from lvae.errors import UserError
 from lvae.figures.laser_grid import manifold_sheet
 from lvae.grids.cleanup import clean_up
-from lvae.grids.rendering import drawable
+from lvae.grids.rendering import drawable, frame_scale
 from lvae.imaging.sheets import png
 from lvae.keys import stream
 from lvae.models.gaussian import normal_codes
 from lvae.tasks.grids import samples
-from lvae.tasks.grids.data import load_recordings, read_source
+from lvae.tasks.grids.data import load_recordings, of_frame_size, read_source
+from lvae.tasks.grids.scale import scale_of
 from lvae.tasks.grids.vae import drawing
 from lvae.tasks.grids.vae.prior import prior_codes
 from lvae.tasks.grids.vae.settings import Settings
@@ -67,7 +68,7 @@ class Drawing(NamedTuple):
 
 def noise(run: Run[Settings], request: Request) -> Plan:
     """Variations of frames: the posterior mean plus noise of its own width times the factor."""
-    source = read_source(run.settings.data, request.data)
+    source = read_source(of_frame_size(run.settings.data, run.spec), request.data)
     codes = drawing.encode_frames(run, source["points"], source["visible"])
     frames, factor = len(source["id"]), request.options.factor
     key = stream(request.seed, "noise")
@@ -86,7 +87,8 @@ def prior(run: Run[Settings], request: Request) -> Plan:
     """New grids, of no frame in particular; by the codes of --data, where it is given."""
     frames, examples = None, run.spec.examples
     if request.data is not None:
-        data = dataclasses.replace(run.settings.data, path=str(request.data))
+        data = of_frame_size(run.settings.data, run.spec)
+        data = dataclasses.replace(data, path=str(request.data), folds="")
         frames = load_recordings(data)["train"]
         examples = len(frames["id"])
     codes = prior_codes(run, request.seed, frames)
@@ -107,7 +109,7 @@ def extrapolate(run: Run[Settings], request: Request) -> Plan:
 
 def reconstruct(run: Run[Settings], request: Request) -> Plan:
     """What the frames' mean codes decode to, under the frames' own ids, with every visible point."""
-    source = read_source(run.settings.data, request.data)
+    source = read_source(of_frame_size(run.settings.data, run.spec), request.data)
     codes = drawing.encode_frames(run, source["points"], source["visible"]).mean
 
     def drawn(indices: Int[np.ndarray, " samples"]) -> tuple[Codes, Notes]:
@@ -119,7 +121,7 @@ def reconstruct(run: Run[Settings], request: Request) -> Plan:
 
 def manifold(run: Run[Settings], request: Request) -> Plan:
     """A 6 x 6 sheet between the codes of four frames, bilinear; also drawn as manifold.png."""
-    source = read_source(run.settings.data, request.data)
+    source = read_source(of_frame_size(run.settings.data, run.spec), request.data)
     corners = corner_rows(run.settings, source)
     frames = [int(source["id"][corner]) for corner in corners]
     codes = drawing.encode_frames(run, source["points"][corners], source["visible"][corners]).mean
@@ -137,7 +139,7 @@ def manifold(run: Run[Settings], request: Request) -> Plan:
 
     def picture(out: Path) -> bytes:
         grids = drawing.decode_means(run, sheet)
-        return png(manifold_sheet(grids.points, grids.visible, run.settings.frame_size))
+        return png(manifold_sheet(grids.points, grids.visible, scale_of(run.spec).frame))
 
     plan = _plan(run, request, Drawing(drawn, SIDE * SIDE))
     return plan._replace(extras={"manifold.png": picture})
@@ -158,7 +160,7 @@ def _between(run: Run[Settings], request: Request, combine: Combine) -> Plan:
     The first `pairs of recordings * 3` samples take one pair of frames of every two recordings, the
     next as many the next pair; no frame is taken twice before all of its recording were.
     """
-    source = read_source(run.settings.data, request.data)
+    source = read_source(of_frame_size(run.settings.data, run.spec), request.data)
     recordings = np.unique(source["recording"])
     if len(recordings) < 2:
         raise UserError(
@@ -199,7 +201,7 @@ def _taken(key: Key[Array, ""], number: int, turn: int, members: np.ndarray) -> 
 def _plan(run: Run[Settings], request: Request, plan: Drawing) -> Plan:
     """Decodes and cleans the samples of a mode."""
     key = stream(request.seed, request.mode)
-    settings, size = run.settings, run.settings.frame_size
+    settings, size = run.settings, scale_of(run.spec).frame
 
     def draw(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
         codes, notes = plan.codes(indices)
@@ -243,7 +245,7 @@ def finished(
     if seen is not None:
         points = np.clip(points, 0, np.array(size) - 1)
     else:
-        visible = drawable(points, visible, size)
+        visible = drawable(points, visible, size, scale=frame_scale(size))
     return drawing.Grids(points.astype(np.float32), visible)
 
 

@@ -12,7 +12,8 @@ from lvae.errors import UserError
 from lvae.models import notebook_vae
 from lvae.models.encoder_decoder import EncoderDecoder
 from lvae.models.gaussian import normal_kl, reparameterised
-from lvae.tasks.grids.vae.design import Codes, Design, Logits, Points, Visible
+from lvae.tasks.grids.scale import Scale, scale_of
+from lvae.tasks.grids.vae.design import Codes, Decoded, Design, Points, Visible
 from lvae.tasks.grids.vae.settings import NotebookLossSettings, NotebookModelSettings, Settings
 from lvae.tasks.task import Batch, LossFunction, Spec, Splits, Variables
 
@@ -53,9 +54,9 @@ def prepare(settings: Settings, variables: Variables, splits: Splits) -> Variabl
     return variables
 
 
-def loss(settings: Settings) -> LossFunction:
+def loss(settings: Settings, spec: Spec) -> LossFunction:
     """Weighted mean cross-entropy of every cell, missing ones included, and a mean KL term."""
-    model, weights = settings.model, settings.loss
+    model, weights, scale = settings.model, settings.loss, scale_of(spec)
     assert isinstance(model, NotebookModelSettings)
     assert isinstance(weights, NotebookLossSettings)
 
@@ -65,7 +66,7 @@ def loss(settings: Settings) -> LossFunction:
         del step
         variables = {"params": params}
         targets = to_input(batch["points"], batch["visible"], model.coordinate_scale)
-        mean, log_variance = encode(settings, variables, batch["points"], batch["visible"])
+        mean, log_variance = encode(settings, scale, variables, batch["points"], batch["visible"])
         codes = reparameterised(key, mean, log_variance, model.epsilon_factor)
         logits = _decoded(settings, variables, codes)
         reconstruction = weights.reconstruction_weight * mean_cross_entropy(logits, targets)
@@ -99,7 +100,7 @@ def coding_loss(mean: Codes, log_variance: Codes, factor: float) -> Float[Array,
 
 
 def encode(
-    settings: Settings, variables: Variables, points: Points, visible: Visible
+    settings: Settings, scale: Scale, variables: Variables, points: Points, visible: Visible
 ) -> tuple[Codes, Codes]:
     """Mean and log-variance of the codes."""
     assert isinstance(settings.model, NotebookModelSettings)
@@ -115,15 +116,15 @@ def _decoded(settings: Settings, variables: Variables, codes: Codes) -> Image:
     return logits
 
 
-def decode(settings: Settings, variables: Variables, codes: Codes) -> tuple[Points, Logits]:
+def decode(settings: Settings, scale: Scale, variables: Variables, codes: Codes) -> Decoded:
     """Points in px, and a number above 0 where the point is not at the border that means missing."""
     assert isinstance(settings.model, NotebookModelSettings)
     shares = jax.nn.sigmoid(_decoded(settings, variables, codes))[:, 1:-1, 1:-1]
     points = settings.model.coordinate_scale * shares
-    return points, jnp.min(points, axis=-1) - _LOWEST_SEEN
+    return Decoded(points, jnp.min(points, axis=-1) - _LOWEST_SEEN, None)
 
 
-def constrain(settings: Settings, points: Points) -> Points:
+def constrain(settings: Settings, scale: Scale, points: Points) -> Points:
     """The notebook keeps no order."""
     return points
 

@@ -10,6 +10,7 @@ from lvae.figures import canvas
 from lvae.figures import laser_grid as drawn
 from lvae.grids.rendering import render
 from lvae.tasks.grids.data import real_frames
+from lvae.tasks.grids.scale import scale_of
 from lvae.tasks.grids.vae import drawing
 from lvae.tasks.grids.vae.settings import Settings
 from lvae.tasks.task import Explorer, NamedPicture, Run, Split, Splits
@@ -35,7 +36,7 @@ def figures(
                 decoded.points,
                 decoded.visible,
                 split["id"][first],
-                run.settings.frame_size,
+                scale_of(run.spec).frame,
             ),
         )
     codes = drawing.encode_frames(run, train["points"], train["visible"])
@@ -55,9 +56,12 @@ def decode(run: Run[Settings], codes: Float[np.ndarray, "n latents"]) -> Split:
 
 def rendered(run: Run[Settings], frames: Split) -> UInt8[np.ndarray, "n height width"]:
     """Moving images of frames (points, visible)."""
-    size = run.settings.frame_size
+    scale = scale_of(run.spec)
     return np.stack(
-        [render(grid, seen, size) for grid, seen in zip(frames["points"], frames["visible"])]
+        [
+            render(grid, seen, scale.frame, scale=scale.rendering)
+            for grid, seen in zip(frames["points"], frames["visible"])
+        ]
     )
 
 

@@ -28,17 +28,19 @@ class AugmentationSettings:
     """How coordinates are varied at every step of training."""
 
     mirror: float = 0.5  # probability of left and right exchanged
-    shift: int = 2  # rows and columns by which the pattern moves along the grid, at most
+    shift: float = 0.11  # of rows and of columns by which the pattern moves along the grid: 2 of 18
     mix: float = 0.5  # probability of a mixture with another frame's shape
     mix_reach: float = 0.3  # how far before or beyond the two frames a mixture may lie
-    warp_x: float = 1.5  # px; spread of smooth warps: rays' planes hold x nearly fixed,
-    warp_y: float = 8.0  # px; depth moves y. About twice the spread between recordings
+    # Pitches of 18 x 18 points as wide and high as the grid, x along x and y along y; the brackets
+    # hold LASTEN's px. Spread of smooth warps: rays' planes hold x nearly fixed, depth moves y.
+    warp_x: float = 0.0804  # (1.5)
+    warp_y: float = 0.3492  # (8) about twice the spread between recordings
     warp_order: int = 8  # cosines along rows and along columns
     warp_decay: float = 1.5  # spread falls as (1 + wave number) ** -decay, as measured
     linear: float = 0.1  # spread of the linear map's entries about the identity
-    translation: float = 50.0  # px; spread of the grid's place about the recordings' mean
+    translation: float = 2.418  # same pitches (50 px); spread of the grid's place about the mean
     dropout: float = 0.04  # share of points hidden, at most
-    jitter: float = 0.3  # px; rounding to whole pixels has this spread
+    jitter: float = 0.0145  # pitches (0.3 px); rounding to whole pixels has this spread
 
     def __post_init__(self) -> None:
         for name in ("mirror", "mix", "dropout"):
@@ -58,8 +60,11 @@ class OrderedModelSettings:
     design: Literal["ordered"]
     latents: int = 96  # the first 6 are the pose
     hidden: int = 512  # units of the two hidden layers each way
-    gap: float = 4.0  # px; least step of x along a row and of y along a column. Real: 8 and more
-    shape_scale: float = 10.0  # px that are 1 for the networks
+    # Pitches along x and along y (4 px of LASTEN): least step of x along a row and of y along a
+    # column. Real frames have 8 px and more.
+    gap: tuple[float, float] = (0.2144, 0.1746)
+    least_noise: float = 0.014  # pitches (0.29 px: rounding); deviation of the likelihood, at least
+    shape_scale: float = 0.4836  # 1 for the networks; pitches of 18 x 18 points (10 px)
 
     def __post_init__(self) -> None:
         if self.latents <= POSE or self.hidden < 1:
@@ -67,8 +72,8 @@ class OrderedModelSettings:
                 f"latents={self.latents}, hidden={self.hidden}: latents must be above {POSE}, which "
                 "are the pose, and hidden at least 1"
             )
-        if self.gap < 0.0 or self.shape_scale <= 0.0:
-            raise ValueError("gap must be at least 0, shape_scale above 0")
+        if min(self.gap) < 0.0 or min(self.shape_scale, self.least_noise) <= 0.0:
+            raise ValueError("gap must be at least 0, shape_scale and least_noise above 0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +99,7 @@ class OrderedLossSettings:
     kl_weight: float = 0.2  # below 1: finer codes; new ones are drawn from the codes' own mixture
     kl_warmup: int = 1000  # steps until the weight is full: no dimension is given up early
     visibility_weight: float = 1.0  # of the mask's likelihood
-    initial_scale: float = 3.0  # px; where the learned scale of the likelihood starts
+    initial_scale: float = 0.1451  # pitches (3 px); where the likelihood's deviation starts
 
     def __post_init__(self) -> None:
         if min(self.kl_weight, self.kl_warmup, self.visibility_weight) < 0:
@@ -139,7 +144,7 @@ class OrderedSamplingSettings(NotebookSamplingSettings):
     prior_components: int = 8  # of the mixture
     prior_codes: int = 3000  # codes that the mixture is fitted to
     prior_spread: float = 0.045  # of the linear maps that widen them
-    observation_noise: float = 1.0  # px; what the likelihood adds to a point, times the factor
+    observation_noise: float = 1.0  # of the likelihood's deviation that is added, times the factor
     visibility_noise: float = 0.6  # of the Bernoulli draw; 0: the more likely state
 
     def __post_init__(self) -> None:
@@ -182,8 +187,3 @@ class Settings:
                 f"augmentation: the design {self.model.design} has "
                 + ("none; leave the group out" if self.augmentation else "such a group; add it")
             )
-
-    @property
-    def frame_size(self) -> tuple[int, int]:
-        """Width and height of a frame, px."""
-        return self.data.width, self.data.height

@@ -3,7 +3,9 @@
 from jaxtyping import Array, Key
 
 from lvae.models.encoder_decoder import EncoderDecoder
-from lvae.tasks.grids.data import load_recordings
+from lvae.tasks.grids.calibrated import measured_endoscope
+from lvae.tasks.grids.data import frame_size, load_recordings, real_frames
+from lvae.tasks.grids.scale import measured
 from lvae.tasks.grids.vae.drawing import design_of
 from lvae.tasks.grids.vae.measures import evaluate
 from lvae.tasks.grids.vae.modes import MODES
@@ -18,8 +20,11 @@ def load_data(settings: Settings) -> Splits:
 
 
 def spec(settings: Settings, splits: Splits) -> Spec:
-    """Shapes of the frames and their number; all else is in the config."""
-    return spec_of(splits)
+    """Shapes of the frames, their number, and the units of all lengths."""
+    frame, where = frame_size(settings.data), settings.data.path or "simulated recordings"
+    train = real_frames(splits)
+    facts = measured(train, frame, where) | measured_endoscope(settings.data, train)
+    return spec_of(splits, **facts)
 
 
 def network(settings: Settings, spec: Spec) -> EncoderDecoder:
@@ -39,7 +44,7 @@ def prepare(settings: Settings, variables: Variables, splits: Splits) -> Variabl
 
 def loss(settings: Settings, spec: Spec) -> LossFunction:
     """The design's loss."""
-    return design_of(settings).loss(settings)
+    return design_of(settings).loss(settings, spec)
 
 
 TASK = Task(
