@@ -32,6 +32,7 @@ SINCE = {
         "model.shape_scale": 0.4836,  # (10)
         "model.least_noise": 0.014,  # new: the likelihood's covariance is learned
         "loss.initial_scale": 0.1451,  # (3)
+        "sampling.observation_noise": 0.7,  # of the learned deviation, no px (1 px)
     },
 }
 NAMES = sorted(path.stem for path in (ROOT / "configs").glob("[!_]*.py"))

@@ -144,7 +144,11 @@ class OrderedSamplingSettings(NotebookSamplingSettings):
     prior_components: int = 8  # of the mixture
     prior_codes: int = 3000  # codes that the mixture is fitted to
     prior_spread: float = 0.045  # of the linear maps that widen them
-    observation_noise: float = 1.0  # of the likelihood's deviation that is added, times the factor
+    # Of the likelihood's deviation that is added to points, times the factor. Drawn codes already
+    # move points about by the posterior's width, which is part of what the likelihood learned: with
+    # 1 that part counts twice. In x 1.06 px are learned and 0.60 px are the code's, while mean codes
+    # miss 0.96 px: sqrt(0.96^2 - 0.60^2) / 1.06 = 0.7.
+    observation_noise: float = 0.7
     visibility_noise: float = 0.6  # of the Bernoulli draw; 0: the more likely state
 
     def __post_init__(self) -> None:
