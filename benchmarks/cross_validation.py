@@ -1,100 +1,96 @@
 """Every recording held out once: python -m benchmarks.cross_validation --data=DIR [--folds=5] [--out=DIR].
 
-Trains `configs/default.py` (or --config) once per fold, each with a fold's recordings as its
-validation split, and evaluates it. Prints the mean error, whether samples can be told from real
-frames, and how near samples come to the held-out ones, fold by fold and over the folds. Recordings
-in a folder `test/` stay out. With --out the runs are kept, and a run that was cut short goes on.
+Trains `configs/default.py` (or --config, with --config.any.field=value) once per fold, each without
+that fold's recordings, and measures it on them: the error, whether samples can be told from the
+recording's frames, how near samples come to these, and whether they stay with what was trained on
+(`benchmarks.held_out`). Prints one row per recording, then mean and deviation over recordings. With
+--out the runs are kept; the same command goes on with what was cut short and repeats nothing.
 """
 
 import argparse
-import json
+import contextlib
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import report
-
-ROOT = Path(__file__).parent.parent
-MEASURES = {  # name in the evaluation: column
-    "validation_reconstruction_px_mean": "error, px",
-    "validation_reconstruction_pitches_mean": "error, pitches",
-    "validation_prior_two_sample_auroc": "prior told apart, AUROC",
-    "validation_simulator_two_sample_auroc": "simulator told apart, AUROC",
-    "validation_prior_coverage_ratio": "prior coverage ratio",
-    "validation_prior_memorised_share": "prior nearest to training",
-    "validation_chance_memorised_share": "the same by chance",
-}
+from benchmarks.held_out import held_out_rows
+from benchmarks.trained import Job, Rows, rows_of
+from lvae.cluster import map_calls
+from lvae.commands.train import is_config, read_config
+from lvae.configuration import changed
+from lvae.errors import UserError
+from lvae.tasks import restoring
 
 
-def main() -> None:
-    """Parses the flags, trains and evaluates the folds, prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(words: Sequence[str] | None = None) -> None:
+    """Parses the flags, trains and measures the folds, prints the table."""
+    chosen, rest = _parser().parse_known_args(words)
+    if any(not is_config(word) for word in rest):
+        raise UserError(f"{rest[0]}: no such flag; see --help")
+    _, config = read_config([f"--config={chosen.config}", *rest])
+    changes: dict[str, Any] = {"data.path": str(chosen.data.resolve())}
+    changes |= {"training.evaluate_every": 0}
+    if chosen.steps is not None:
+        changes |= {"training.steps": chosen.steps, "training.checkpoint_every": chosen.steps}
+    config = changed(config, changes)
+    print(report.machine())
+    print(report.versions("jax", "jaxlib", "flax", "scikit-learn"))
+    with contextlib.ExitStack() as stack:
+        out = chosen.out or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        jobs = [
+            Job(
+                changed(config, {"data.folds": f"{fold}/{chosen.folds}"}),
+                out.resolve() / f"fold-{fold}-of-{chosen.folds}",
+                measured,
+            )
+            for fold in range(1, chosen.folds + 1)
+        ]
+        found: dict[int, Rows] = {}
+        for number, rows in map_calls(rows_of, jobs, cluster=chosen.cluster):
+            found[number] = [{"fold": f"{number + 1}/{chosen.folds}"} | row for row in rows]
+            print(report.table(found[number]), flush=True)
+    print(report.table(with_means([row for number in sorted(found) for row in found[number]])))
+
+
+def measured(workdir: Path) -> Rows:
+    """One row per recording that the run in `workdir` never saw."""
+    task, _, run = restoring.load(workdir)
+    return held_out_rows(run, restoring.load_data(task, run.settings, run.spec))
+
+
+def with_means(rows: Rows) -> Rows:
+    """The rows, and the mean and the deviation over them of every column of numbers."""
+    numbers = {
+        column: [row[column] for row in rows]
+        for column, value in rows[0].items()
+        if isinstance(value, float)
+    }
+    mean = {column: statistics.fmean(values) for column, values in numbers.items()}
+    spread = {
+        column: statistics.stdev(values) if len(values) > 1 else 0.0
+        for column, values in numbers.items()
+    }
+    return [*rows, {"fold": "mean"} | mean, {"fold": "deviation"} | spread]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").splitlines()[0], allow_abbrev=False
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of recordings")
     parser.add_argument("--folds", type=int, default=5, help="default %(default)s")
     parser.add_argument("--config", default="configs/default.py", help="default %(default)s")
     parser.add_argument("--steps", type=int, help="per fold; default: the config's")
-    parser.add_argument("--seed", type=int, default=0, help="of every fold; default %(default)s")
     parser.add_argument("--out", type=Path, help="keep the runs here, and go on with those there")
-    arguments = parser.parse_args()
-    print(report.machine())
-    print(report.versions("jax", "jaxlib", "flax"))
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = (arguments.out or Path(temporary)).resolve()
-        chosen = [
-            f"--config={arguments.config}",
-            f"--config.data.path={arguments.data.resolve()}",
-            f"--config.seed={arguments.seed}",
-        ]
-        if arguments.steps is not None:
-            chosen += [
-                f"--config.training.steps={arguments.steps}",
-                f"--config.training.checkpoint_every={arguments.steps}",
-            ]
-        names = [f"{fold}/{arguments.folds}" for fold in range(1, arguments.folds + 1)]
-        found = [numbers(chosen, name, folder) for name in names]
-    print(report.table(rows(names, found)))
-
-
-def numbers(chosen: Sequence[str], fold: str, folder: Path) -> dict[str, Any]:
-    """The evaluation of the run of a fold, which is trained first, or to its end.
-
-    Raises:
-      CalledProcessError: training or evaluation failed; its own line stands on stderr.
-    """
-    workdir = folder / f"fold-{fold.replace('/', '-of-')}"
-    run("train.py", *chosen, f"--config.data.folds={fold}", f"--workdir={workdir}")
-    return json.loads(run("-m", "lvae.evaluate", f"--workdir={workdir}").splitlines()[-1])
-
-
-def run(*command: str) -> str:
-    """stdout of a Python command, run to its end.
-
-    Raises:
-      CalledProcessError: it failed.
-    """
-    finished = subprocess.run(
-        [sys.executable, *command], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    parser.add_argument(
+        "--cluster",
+        default="here",
+        help="where folds are trained, as local:2; default: %(default)s",
     )
-    return finished.stdout
-
-
-def rows(names: Sequence[str], found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One per fold, then mean and standard deviation over those folds that have the measure."""
-    table: list[dict[str, Any]] = [
-        {"fold": name} | {column: one.get(key, "-") for key, column in MEASURES.items()}
-        for name, one in zip(names, found, strict=True)
-    ]
-    values = {column: [one[key] for one in found if key in one] for key, column in MEASURES.items()}
-    means = {column: statistics.fmean(value) if value else "-" for column, value in values.items()}
-    deviations = {
-        column: statistics.stdev(value) if len(value) > 1 else "-"
-        for column, value in values.items()
-    }
-    return [*table, {"fold": "mean"} | means, {"fold": "deviation"} | deviations]
+    return parser
 
 
 if __name__ == "__main__":

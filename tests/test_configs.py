@@ -33,6 +33,9 @@ SINCE = {
         "model.least_noise": 0.014,  # new: the likelihood's covariance is learned
         "loss.initial_scale": 0.1451,  # (3)
         "sampling.observation_noise": 0.7,  # of the learned deviation, no px (1 px)
+        "sampling.noise_spread": 0.2,  # new: recordings differ in their level of noise
+        "sampling.visibility_noise": 1.0,  # of a law that is fitted, no longer of a Bernoulli draw
+        "sampling.prior_simulated": 0.5,  # new: samples stay less with training recordings
     },
 }
 NAMES = sorted(path.stem for path in (ROOT / "configs").glob("[!_]*.py"))

@@ -181,7 +181,7 @@ def _attempt(
     )
     first, beyond = place.bounds
     visible &= ((rounded >= first) & (rounded < beyond)).all(-1)
-    return Recording(points, _in_order(rounded, visible), positions)
+    return Recording(points, in_order(rounded, visible), positions)
 
 
 def _fineness(settings: SimulatorSettings) -> np.ndarray:
@@ -199,7 +199,7 @@ def _in_frame(
     if whole_pixels:
         points = np.rint(points)
     inside = (points >= 0) & (points < np.array([place.width, place.height]))
-    visible = _in_order(points, visible & inside.all(-1) & (points != 0).any(-1))
+    visible = in_order(points, visible & inside.all(-1) & (points != 0).any(-1))
     return np.where(visible[..., None], points, 0).astype(np.float32), visible
 
 
@@ -260,7 +260,7 @@ def _label_errors(rng: np.random.Generator, points: tuple[int, ...]) -> np.ndarr
     return (rng.standard_normal(points) + lasting) * np.array([1.0, UPRIGHT_NOISE])
 
 
-def _in_order(points: np.ndarray, visible: np.ndarray) -> np.ndarray:
+def in_order(points: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """`visible` less the points out of order: x grows along a row, y falls along a column.
 
     A point that is imaged past its neighbour is hidden by the tissue that carries the neighbour; a

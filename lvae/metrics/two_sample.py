@@ -20,12 +20,15 @@ class TwoSample(NamedTuple):
     """auroc: mean over folds of the chance that a drawn example scores above a real one, with an
     interval over the folds: 0.5 cannot be told apart, 1 always. real_scores, drawn_scores: share of
     trees that call the example drawn, by a forest that saw nothing of its fold. importance: of
-    every feature, mean over the folds; they add to 1."""
+    every feature, mean over the folds; they add to 1. by_fold: the AUROC of each fold. real_fold:
+    which fold a real example was held out in."""
 
     auroc: Estimate
     real_scores: Float[np.ndarray, " n"]
     drawn_scores: Float[np.ndarray, " m"]
     importance: Float[np.ndarray, " numbers"]
+    by_fold: Float[np.ndarray, " folds"]
+    real_fold: Int[np.ndarray, " n"]
 
 
 def two_sample_auroc(
@@ -84,8 +87,10 @@ def two_sample_auroc(
         parts = drawn_scores[others], real_scores[held], drawn_groups[others], real_groups[held]
         per_fold.append(concordance(*parts).chance.mean())
         importance += forest.feature_importances_
-    auroc = _interval(np.array(per_fold), draws, seed, level)
-    return TwoSample(auroc, real_scores, drawn_scores, importance / len(per_fold))
+    by_fold = np.array(per_fold)
+    auroc = _interval(by_fold, draws, seed, level)
+    importance /= len(per_fold)
+    return TwoSample(auroc, real_scores, drawn_scores, importance, by_fold, real_fold)
 
 
 def _fit(

@@ -10,8 +10,15 @@ import numpy as np
 
 from lvae.data.filling import fill_missing
 from lvae.data.recordings.frames import Frames
+from lvae.data.recordings.pitch import pitch
+from lvae.data.recordings.precision import decimals
 from lvae.data.recordings.reading import measured_geometry, read_data_set, read_frames
-from lvae.data.simulator import SimulatorSettings, simulate_recordings, simulate_splits
+from lvae.data.simulator import (
+    SimulatorSettings,
+    in_order,
+    simulate_recordings,
+    simulate_splits,
+)
 from lvae.errors import UserError
 from lvae.tasks.grids.calibrated import calibration_of
 from lvae.tasks.grids.scale import scale_of
@@ -45,8 +52,7 @@ def load_recordings(settings: RecordingSettings) -> Splits:
         splits = _simulated_splits(settings)
     if isinstance(settings, DataSettings) and settings.extra_recordings:
         train = splits["train"]
-        seen = train["points"][train["visible"]]
-        extra = dict(_extra_recordings(settings, bool((seen == np.rint(seen)).all())))
+        extra = dict(_extra_recordings(settings, train))
         extra["real"] = np.zeros_like(extra["real"])
         extra["recording"] = extra["recording"] + 1 + train["recording"].max()
         splits["train"] = {name: np.concatenate([train[name], extra[name]]) for name in extra}
@@ -121,9 +127,13 @@ def _simulated_splits(settings: RecordingSettings) -> dict[str, Split]:
     return {name: _simulated_fields(split) for name, split in arrays.items()}
 
 
-def _extra_recordings(settings: DataSettings, whole_pixels: bool) -> Split:
+def _extra_recordings(settings: DataSettings, train: Split) -> Split:
     """Simulated recordings to mix into the training split, of another stream than the built-in
-    ones; rounded as the real labels are."""
+    ones; rounded as the labels of `train` are, and of its pitch unless a calibration says how large
+    they are."""
+    whole = decimals(train["points"], train["visible"]) == 0
+    calibration = calibration_of(settings)
+    fitted = bool(settings.path) and calibration is None
     chosen = simulator(
         settings,
         frame_size(settings),
@@ -133,10 +143,25 @@ def _extra_recordings(settings: DataSettings, whole_pixels: bool) -> Split:
         recording_length=settings.extra_length,
         variety=settings.extra_variety,
         missing_runs=settings.extra_runs,
-        whole_pixels=whole_pixels,
+        whole_pixels=whole and not fitted,
     )
     seed = settings.simulation_seed + zlib.crc32(b"extra recordings")
-    return _simulated_fields(simulate_recordings(chosen, seed, calibration_of(settings)))
+    arrays = simulate_recordings(chosen, seed, calibration)
+    return _simulated_fields(rescaled(arrays, train, whole) if fitted else arrays)
+
+
+def rescaled(arrays: Mapping[str, np.ndarray], train: Split, whole: bool) -> dict[str, np.ndarray]:
+    """Frames enlarged along x and along y to the pitch of `train` and moved to its middle, as sets
+    with other lenses and frames need it. What leaves the frame by that stays visible: training moves
+    grids anyway. whole: coordinates are rounded to whole pixels."""
+    points, visible = arrays["points"].astype(np.float64), arrays["visible"]
+    zoom = np.array(pitch(train["points"], train["visible"])) / np.array(pitch(points, visible))
+    middle = train["points"][train["visible"]].mean(axis=0, dtype=np.float64)
+    points = middle + zoom * (points - points[visible].mean(axis=0))
+    points = np.rint(points) if whole else points
+    visible = in_order(points, visible)
+    points = np.where(visible[..., None], points, 0).astype(np.float32)
+    return {**arrays, "points": points, "visible": visible}
 
 
 def simulator(

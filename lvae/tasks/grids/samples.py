@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Num
 
-from lvae.grids.encoding import frame_json, whole_pixels
+from lvae.grids.encoding import frame_json, written
 from lvae.grids.rendering import frame_scale, render
 from lvae.imaging.sheets import png
 from lvae.tasks.task import Encoded, Json, Numbered, Sample
@@ -28,16 +28,18 @@ def grid_samples(
     visible: Bool[np.ndarray, "grids rows columns"],
     size: tuple[int, int],
     notes: Sequence[Mapping[str, Json]],
+    decimals: int = 0,
 ) -> list[Sample]:
-    """Samples of finished grids: rounded to whole pixels, without points outside the frame.
+    """Samples of finished grids: rounded, without points outside the frame.
 
     Args:
       ids: of the samples.
       points, visible: of the grids, px.
       size: width and height of the frame, px.
       notes: provenance of each sample.
+      decimals: of the coordinates; 0: whole pixels.
     """
-    pixels, shown = whole_pixels(points, visible, size)
+    pixels, shown = written(points, visible, size, decimals)
     return [
         Sample(
             {"id": number, **note, "points": int(seen.sum())},
@@ -50,7 +52,7 @@ def grid_samples(
 
 def _encoded(
     number: int,
-    pixels: Int[np.ndarray, "rows columns 2"],
+    pixels: Num[np.ndarray, "rows columns 2"],
     shown: Bool[np.ndarray, "rows columns"],
     size: tuple[int, int],
 ) -> Encoded:
@@ -66,21 +68,23 @@ def _encoded(
     return Encoded({label: frame_json(pixels, shown).encode(), moving: image}, picture, row)
 
 
-def schema(cells: int) -> Any:
-    """Columns id, points (rows * columns * 2 whole pixels, 0 where missing), visible, image (PNG),
-    with the note by which Hugging Face datasets decodes `image` as a picture."""
+def schema(cells: int, decimals: int = 0) -> Any:
+    """Columns id, points (rows * columns * 2 pixels, 0 where missing; whole numbers where decimals
+    is 0), visible, image (PNG), with the note by which Hugging Face datasets decodes `image` as a
+    picture."""
     import pyarrow
 
+    number = "float32" if decimals else "int16"
     image = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
     fields = [
         pyarrow.field("id", pyarrow.int64()),
-        pyarrow.field("points", pyarrow.list_(pyarrow.int16(), 2 * cells)),
+        pyarrow.field("points", pyarrow.list_(getattr(pyarrow, number)(), 2 * cells)),
         pyarrow.field("visible", pyarrow.list_(pyarrow.bool_(), cells)),
         pyarrow.field("image", image),
     ]
     features = {
         "id": {"dtype": "int64", "_type": "Value"},
-        "points": _sequence("int16", 2 * cells),
+        "points": _sequence(number, 2 * cells),
         "visible": _sequence("bool", cells),
         "image": {"_type": "Image"},
     }

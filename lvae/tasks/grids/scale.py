@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lvae.data.recordings.pitch import Pitch, pitch
+from lvae.data.recordings.precision import MOST_DECIMALS, decimals
 from lvae.errors import UserError
 from lvae.grids.rendering import frame_scale
 from lvae.tasks.task import Spec, Split
@@ -68,7 +69,8 @@ def measured(train: Split, frame: tuple[int, int], where: str) -> dict[str, Any]
         spacing = pitch(train["points"], train["visible"])
     except ValueError as error:
         raise UserError(f"{where}: {error}; check the labels") from error
-    return {"frame": list(frame), "pitch": list(spacing)}
+    digits = decimals(train["points"], train["visible"])
+    return {"frame": list(frame), "pitch": list(spacing), "decimals": digits}
 
 
 def scale_of(spec: Spec) -> Scale:
@@ -80,6 +82,21 @@ def scale_of(spec: Spec) -> Scale:
     rows, columns = spec.fields["visible"].shape
     frame, spacing = _numbers(spec.facts, "frame"), _numbers(spec.facts, "pitch")
     return Scale((int(frame[0]), int(frame[1])), Pitch(*spacing), rows, columns)
+
+
+def decimals_of(spec: Spec) -> int:
+    """Digits behind the point that the training frames' coordinates have; 0 where a run of before
+    does not say.
+
+    Raises:
+      UserError: spec.json is damaged.
+    """
+    digits = spec.facts.get("decimals", 0)
+    if type(digits) is not int or not 0 <= digits <= MOST_DECIMALS:
+        raise UserError(
+            f"spec.json: decimals is {digits!r}, expected 0 to {MOST_DECIMALS}; train again"
+        )
+    return digits
 
 
 def _numbers(facts: Mapping[str, Any], name: str) -> tuple[float, float]:

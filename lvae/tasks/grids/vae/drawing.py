@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from lvae.models.batching import in_batches
+from lvae.models.missing_runs import INDEPENDENT, MissingLaw, visibility_noise
 from lvae.tasks.grids.scale import Scale, scale_of
 from lvae.tasks.grids.vae.design import Design
 from lvae.tasks.grids.vae.notebook import NOTEBOOK
@@ -67,6 +68,7 @@ def decode_codes(
     indices: Int[np.ndarray, " samples"],
     key: Key[Array, ""],
     factor: float,
+    law: MissingLaw = INDEPENDENT,
 ) -> Grids:
     """Grids of any number of codes.
 
@@ -77,10 +79,11 @@ def decode_codes(
       key: of the mode's stream.
       factor: of the noise that the decoder's likelihood adds to points and visibility; 0 decodes to
         the most likely grid.
+      law: by which points go missing.
     """
 
     def function(block: np.ndarray, numbers: np.ndarray) -> tuple[Array, Array]:
-        random = (numbers, key, jnp.float32(factor))
+        random = (numbers, key, jnp.float32(factor), MissingLaw(*map(jnp.float32, law)))
         return _decoded(run.settings, scale_of(run.spec), run.variables, block, *random)
 
     points, visible = in_batches(function, codes, indices.astype(np.int32), size=BLOCK)
@@ -96,6 +99,7 @@ def _decoded(
     indices: Array,
     key: Key[Array, ""],
     factor: Float[Array, ""],
+    law: MissingLaw,
 ) -> tuple[Array, Array]:
     design = design_of(settings)
     points, logits, spread = design.decode(settings, scale, variables, codes)
@@ -104,10 +108,12 @@ def _decoded(
         return points, logits > 0.0
 
     def noise(index: Array) -> tuple[Array, Array]:
-        point_key, seen_key = jax.random.split(jax.random.fold_in(key, index))
+        point_key, seen_key, level_key = jax.random.split(jax.random.fold_in(key, index), 3)
+        level = jnp.exp(sampling.noise_spread * jax.random.normal(level_key))
+        rows, columns = logits.shape[1:]
         return (
-            jax.random.normal(point_key, points.shape[1:]),
-            jax.random.logistic(seen_key, logits.shape[1:]),
+            level * jax.random.normal(point_key, points.shape[1:]),
+            visibility_noise(seen_key, law, rows, columns),
         )
 
     shaken, flipped = jax.vmap(noise)(indices)
@@ -117,6 +123,19 @@ def _decoded(
     limited = within_range(scores, variables["buffers"]["visible_range"])
     visible = jnp.where(factor > 0.0, limited, scores > 0.0)
     return design.constrain(settings, scale, moved), visible
+
+
+def visibility_logits(
+    run: Run[Settings], codes: Float[np.ndarray, "samples latents"]
+) -> Float[np.ndarray, "samples rows columns"]:
+    """The decoder's logits of points being seen."""
+    function = functools.partial(_logits, run.settings, scale_of(run.spec), run.variables)
+    return np.asarray(in_batches(function, codes, size=BLOCK))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _logits(settings: Settings, scale: Scale, variables: Variables, codes: Array) -> Array:
+    return design_of(settings).decode(settings, scale, variables, codes).logits
 
 
 def within_range(

@@ -6,13 +6,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Num
 
 from lvae.data.simulator import simulate_recordings
+from lvae.grids.encoding import rounded
 from lvae.metrics.grid_texture import grid_texture_features
 from lvae.metrics.grouped_auroc import Estimate
 from lvae.metrics.memorised import memorised_share, noisy_copies, rms_distances
 from lvae.metrics.two_sample import auroc_against_itself, two_sample_auroc
 from lvae.tasks.grids.calibrated import calibration_of, epipolar_px
 from lvae.tasks.grids.data import real_frames, simulator
-from lvae.tasks.grids.scale import scale_of
+from lvae.tasks.grids.scale import decimals_of, scale_of
 from lvae.tasks.grids.vae.settings import Settings
 from lvae.tasks.task import Run, Split, Splits
 
@@ -42,8 +43,8 @@ def fidelity(run: Run[Settings], splits: Splits, drawn: dict[str, Drawn]) -> dic
     `chance_` and `copies_`, training frames plus noise. `epipolar_px`: where a calibration is known.
     What needs more recordings than there are is left out.
     """
-    real = _all_real(splits)
-    whole = {name: _rounded(one) for name, one in drawn.items()}
+    real = all_real_frames(splits)
+    whole = {name: as_written(run, one) for name, one in drawn.items()}
     result = _told_apart(run, real, whole)
     if "validation" in splits:
         result |= _remembered(real_frames(splits), splits["validation"], run, whole)
@@ -54,19 +55,24 @@ def fidelity(run: Run[Settings], splits: Splits, drawn: dict[str, Drawn]) -> dic
     return result
 
 
+def texture(
+    run: Run[Settings],
+    points: Num[np.ndarray, "frames rows columns 2"],
+    visible: Bool[np.ndarray, "frames rows columns"],
+) -> Float[np.ndarray, "frames numbers"]:
+    """What frames are told apart by, in the run's pitches."""
+    places = rounded(points, decimals_of(run.spec))
+    return grid_texture_features(places, visible, np.array(scale_of(run.spec).pitch))
+
+
 def _told_apart(run: Run[Settings], real: Split, drawn: dict[str, Drawn]) -> dict[str, Any]:
-    pitch = np.array(scale_of(run.spec).pitch)
-
-    def features(points: np.ndarray, visible: np.ndarray) -> Float[np.ndarray, "frames numbers"]:
-        return grid_texture_features(np.floor(points + 0.5), visible, pitch)
-
     recordings = len(np.unique(real["recording"]))
-    ours = features(real["points"], real["visible"])
+    ours = texture(run, real["points"], real["visible"])
     result: dict[str, Any] = {}
-    for name, one in (drawn | {"simulator": _simulated(run)}).items():
+    for name, one in (drawn | {"simulator": simulated_frames(run)}).items():
         groups = len(one.points) if one.groups is None else len(np.unique(one.groups))
         if 2 <= recordings <= groups:
-            theirs = features(one.points, one.visible)
+            theirs = texture(run, one.points, one.visible)
             told = two_sample_auroc(ours, theirs, real["recording"], one.groups)
             result |= _interval(f"{name}_two_sample_auroc", told.auroc)
     if recordings >= 4:
@@ -98,7 +104,7 @@ def _interval(name: str, estimate: Estimate) -> dict[str, Any]:
     return {name: estimate.value, f"{name}_interval": [estimate.low, estimate.high]}
 
 
-def _simulated(run: Run[Settings]) -> Drawn:
+def simulated_frames(run: Run[Settings]) -> Drawn:
     """Recordings of the simulator, as many frames of each as the control needs."""
     data = run.settings.data
     length = -(-SAMPLES // _SIMULATED)
@@ -109,18 +115,20 @@ def _simulated(run: Run[Settings]) -> Drawn:
         validation_recordings=0,
         test_recordings=0,
         recording_length=length,
+        whole_pixels=decimals_of(run.spec) == 0,
     )
     made = simulate_recordings(settings, data.simulation_seed + _SEED, calibration_of(data))
     return Drawn(made["points"], made["visible"], made["recording"])
 
 
-def _rounded(drawn: Drawn) -> Drawn:
-    """The first `SAMPLES`, in whole pixels, as they are written."""
+def as_written(run: Run[Settings], drawn: Drawn) -> Drawn:
+    """The first `SAMPLES`, rounded as they are written."""
     groups = None if drawn.groups is None else drawn.groups[:SAMPLES]
-    return Drawn(np.floor(drawn.points[:SAMPLES] + 0.5), drawn.visible[:SAMPLES], groups)
+    places = rounded(drawn.points[:SAMPLES], decimals_of(run.spec))
+    return Drawn(places, drawn.visible[:SAMPLES], groups)
 
 
-def _all_real(splits: Splits) -> Split:
+def all_real_frames(splits: Splits) -> Split:
     """The frames of every real recording, recordings counted through."""
     parts = [
         real_frames(splits),

@@ -10,14 +10,14 @@ from lvae.grids.cleanup import clean_up
 from lvae.keys import stream
 from lvae.metrics import generative, grid_sets
 from lvae.metrics.grid_facts import grid_facts
-from lvae.models.gaussian import normal_codes
 from lvae.tasks.grids.calibrated import epipolar_px
 from lvae.tasks.grids.data import real_frames
 from lvae.tasks.grids.scale import scale_of
 from lvae.tasks.grids.vae import drawing
 from lvae.tasks.grids.vae.fidelity import Drawn, fidelity
-from lvae.tasks.grids.vae.prior import prior_codes
+from lvae.tasks.grids.vae.prior import noise_codes, prior_codes
 from lvae.tasks.grids.vae.settings import Settings
+from lvae.tasks.grids.vae.visibility import SAMPLES, missing_law
 from lvae.tasks.task import Numbers, Run, Split, Splits
 
 NOVELTY_SAMPLES = 500  # a median needs no more; their distances to all frames take seconds
@@ -75,23 +75,17 @@ def sample_measures(run: Run[Settings], splits: Splits) -> dict[str, Any]:
     train = real_frames(splits)
     held_out = splits.get("validation", train)
     facts = {"real": grid_facts(train["points"], train["visible"], train["recording"])}
-    to_training = grid_sets.aligned_distances(
-        held_out["points"], held_out["visible"], train["points"], train["visible"]
-    )
     count = run.settings.evaluation.samples
     measures: dict[str, Any] = {}
     drawn = {"noise": noise_samples(run, train, count), "prior": prior_samples(run, count)}
     for name, grids in drawn.items():
         facts[name] = grid_facts(grids.points, grids.visible, np.arange(len(grids.points)))
-        to_samples = grid_sets.aligned_distances(
-            held_out["points"], held_out["visible"], grids.points, grids.visible
-        )
         numbers = {
             **_order(facts[name], grids, run.settings.sampling.bilateral),
             "missing_by_column_correlation": _correlation(facts, name, "missing_by_column"),
             "missing_by_row_correlation": _correlation(facts, name, "missing_by_row"),
-            "nearest_training_px": _novelty(grids, train),
-            "coverage_ratio": grid_sets.coverage_ratio(to_samples, to_training),
+            "nearest_training_px": novelty_px(grids, train),
+            "coverage_ratio": coverage(grids, held_out, train),
             **distribution_measures(train, grids),
         }
         measures |= {f"{name}_{key}": value for key, value in numbers.items()}
@@ -112,13 +106,22 @@ def _order(facts: Mapping[str, Any], grids: drawing.Grids, bilateral: bool) -> d
     }
 
 
-def _novelty(grids: drawing.Grids, train: Split) -> float:
+def novelty_px(grids: drawing.Grids, train: Split) -> float:
     """Median distance of samples to the nearest training frame, px."""
     some = slice(0, NOVELTY_SAMPLES)
     distances = grid_sets.aligned_distances(
         grids.points[some], grids.visible[some], train["points"], train["visible"]
     )
     return grid_sets.novelty(distances)
+
+
+def coverage(grids: drawing.Grids, held_out: Split, train: Split) -> float:
+    """How near samples come to frames that were not trained on, see `grid_sets.coverage_ratio`."""
+    to_samples, to_training = (
+        grid_sets.aligned_distances(held_out["points"], held_out["visible"], points, visible)
+        for points, visible in (grids, (train["points"], train["visible"]))
+    )
+    return grid_sets.coverage_ratio(to_samples, to_training)
 
 
 def distribution_measures(
@@ -139,20 +142,17 @@ def distribution_measures(
 
 def noise_samples(run: Run[Settings], train: Split, count: int, seed: int = 0) -> drawing.Grids:
     """`noise` samples of these frames at factor 1, raw."""
-    codes = drawing.encode_frames(run, train["points"], train["visible"])
+    drawn = noise_codes(drawing.encode_frames(run, train["points"], train["visible"]), seed)
     indices = np.arange(count)
-    source = indices % len(codes.mean)
-    key = stream(seed, "noise")
-    normal = normal_codes(key, indices, codes.mean.shape[1])
-    drawn = codes.mean[source] + codes.deviation[source] * normal
-    return drawing.decode_codes(run, drawn, indices, key, 1.0)
+    law = missing_law(run, drawn(np.arange(SAMPLES)), train)
+    return drawing.decode_codes(run, drawn(indices), indices, stream(seed, "noise"), 1.0, law)
 
 
 def prior_samples(run: Run[Settings], count: int, seed: int = 0) -> drawing.Grids:
     """`prior` samples, raw."""
-    indices = np.arange(count)
-    codes = prior_codes(run, seed)(indices)
-    return drawing.decode_codes(run, codes, indices, stream(seed, "prior"), 1.0)
+    codes, indices = prior_codes(run, seed), np.arange(count)
+    law = missing_law(run, codes(np.arange(SAMPLES)))
+    return drawing.decode_codes(run, codes(indices), indices, stream(seed, "prior"), 1.0, law)
 
 
 def _correlation(facts: Mapping[str, Any], name: str, field: str) -> float:

@@ -13,16 +13,18 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from lvae.errors import UserError
 from lvae.figures.laser_grid import manifold_sheet
 from lvae.grids.cleanup import clean_up
+from lvae.grids.encoding import rounded
 from lvae.grids.rendering import drawable, frame_scale
 from lvae.imaging.sheets import png
 from lvae.keys import stream
-from lvae.models.gaussian import normal_codes
+from lvae.models.missing_runs import INDEPENDENT, MissingLaw
 from lvae.tasks.grids import samples
 from lvae.tasks.grids.data import load_recordings, of_frame_size, read_source
-from lvae.tasks.grids.scale import scale_of
+from lvae.tasks.grids.scale import decimals_of, scale_of
 from lvae.tasks.grids.vae import drawing
-from lvae.tasks.grids.vae.prior import prior_codes
+from lvae.tasks.grids.vae.prior import noise_codes, prior_codes
 from lvae.tasks.grids.vae.settings import Settings
+from lvae.tasks.grids.vae.visibility import SAMPLES, missing_law
 from lvae.tasks.task import Json, Mode, Plan, Request, Run, Sample, Split, option
 
 ALPHAS = (0.25, 0.5, 0.75)  # of the way between two frames
@@ -56,7 +58,7 @@ class Drawing(NamedTuple):
 
     codes: sample indices -> codes, and the provenance of each. total: samples in all. noise: factor
     of the likelihood's noise. ids: of the samples, or None to count up from FIRST_ID. seen: points
-    that must be kept, by sample, or None.
+    that must be kept, by sample, or None. law: by which points go missing.
     """
 
     codes: Callable[[Int[np.ndarray, " samples"]], tuple[Codes, Notes]]
@@ -64,23 +66,22 @@ class Drawing(NamedTuple):
     noise: float = 0.0
     ids: Int[np.ndarray, " samples"] | None = None
     seen: Bool[np.ndarray, "samples rows columns"] | None = None
+    law: MissingLaw = INDEPENDENT
 
 
 def noise(run: Run[Settings], request: Request) -> Plan:
     """Variations of frames: the posterior mean plus noise of its own width times the factor."""
     source = read_source(of_frame_size(run.settings.data, run.spec), request.data)
-    codes = drawing.encode_frames(run, source["points"], source["visible"])
     frames, factor = len(source["id"]), request.options.factor
-    key = stream(request.seed, "noise")
+    encoded = drawing.encode_frames(run, source["points"], source["visible"])
+    codes = noise_codes(encoded, request.seed, factor)
 
     def drawn(indices: Int[np.ndarray, " samples"]) -> tuple[Codes, Notes]:
-        frame = indices % frames
-        normal = normal_codes(key, indices, codes.mean.shape[1])
-        varied = codes.mean[frame] + factor * codes.deviation[frame] * normal
-        return varied, [{"frame": int(source["id"][one])} for one in frame]
+        return codes(indices), [{"frame": int(one)} for one in source["id"][indices % frames]]
 
+    law = missing_law(run, codes(np.arange(SAMPLES)), source)
     count = request.num_samples or run.settings.sampling.variations * frames
-    return _plan(run, request, Drawing(drawn, count, factor))
+    return _plan(run, request, Drawing(drawn, count, factor, law=law))
 
 
 def prior(run: Run[Settings], request: Request) -> Plan:
@@ -94,7 +95,8 @@ def prior(run: Run[Settings], request: Request) -> Plan:
     codes = prior_codes(run, request.seed, frames)
     count = request.num_samples or run.settings.sampling.variations * examples
     draw = Drawing(lambda indices: (codes(indices), [{}] * len(indices)), count)
-    return _plan(run, request, draw._replace(noise=request.options.factor))
+    law = missing_law(run, codes(np.arange(SAMPLES)), frames)
+    return _plan(run, request, draw._replace(noise=request.options.factor, law=law))
 
 
 def interpolate(run: Run[Settings], request: Request) -> Plan:
@@ -201,23 +203,29 @@ def _taken(key: Key[Array, ""], number: int, turn: int, members: np.ndarray) -> 
 def _plan(run: Run[Settings], request: Request, plan: Drawing) -> Plan:
     """Decodes and cleans the samples of a mode."""
     key = stream(request.seed, request.mode)
-    settings, size = run.settings, scale_of(run.spec).frame
+    settings, size, decimals = run.settings, scale_of(run.spec).frame, decimals_of(run.spec)
 
     def draw(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
         codes, notes = plan.codes(indices)
-        grids = drawing.decode_codes(run, codes, indices, key, plan.noise)
+        grids = drawing.decode_codes(run, codes, indices, key, plan.noise, plan.law)
         seen = None if plan.seen is None else plan.seen[indices]
         bilateral = settings.sampling.bilateral if request.options.postprocess else None
-        points, visible = finished(grids, seen, bilateral, size)
+        points, visible = finished(grids, seen, bilateral, size, decimals)
         ids = samples.FIRST_ID + indices if plan.ids is None else plan.ids[indices]
-        return samples.grid_samples(ids.tolist(), points, visible, size, notes)
+        return samples.grid_samples(ids.tolist(), points, visible, size, notes, decimals)
 
     if plan.ids is None:
         names: Sequence[str] = samples.names(plan.total)
     else:
         names = [str(number) for number in plan.ids[: plan.total].tolist()]
     cells = settings.data.rows * settings.data.columns
-    return Plan(names, samples.SUFFIXES, draw, drawing.BLOCK, schema=lambda: samples.schema(cells))
+    return Plan(
+        names,
+        samples.SUFFIXES,
+        draw,
+        drawing.BLOCK,
+        schema=lambda: samples.schema(cells, decimals),
+    )
 
 
 def finished(
@@ -225,14 +233,16 @@ def finished(
     seen: Bool[np.ndarray, "samples rows columns"] | None,
     bilateral: bool | None,
     size: tuple[int, int],
+    decimals: int = 0,
 ) -> drawing.Grids:
-    """Decoded grids as they are written: cleaned, whole pixels, drawable points only.
+    """Decoded grids as they are written: cleaned, rounded, drawable points only.
 
     Args:
       grids: as decoded.
       seen: points that must be kept; they are moved into the frame, if need be. None: none.
       bilateral: whether the clean-up smooths; None leaves the clean-up out.
       size: width and height of the frame, px.
+      decimals: of the coordinates, as the training frames have them; 0: whole pixels.
     """
     points, visible = grids
     if seen is not None:
@@ -241,9 +251,9 @@ def finished(
         points, kept = clean_up(points, visible, bilateral=bilateral)
         visible = kept if seen is None else kept | seen
         points = np.where(kept[..., None], points, grids.points)
-    points = np.floor(points + 0.5)  # whole pixels
+    points = rounded(points, decimals)
     if seen is not None:
-        points = np.clip(points, 0, np.array(size) - 1)
+        points = np.clip(points, 0, np.array(size) - 10.0**-decimals)
     else:
         visible = drawable(points, visible, size, scale=frame_scale(size))
     return drawing.Grids(points.astype(np.float32), visible)

@@ -33,6 +33,19 @@ class Mixture(NamedTuple):
     factors: Float[np.ndarray, "components latents latents"]
 
 
+def noise_codes(codes: Codes, seed: int, factor: float = 1.0) -> Draw:
+    """A function from sample indices to codes of frames taken in turn, each drawn from its posterior
+    with `factor` times its deviation."""
+    key = stream(seed, "noise")
+
+    def drawn(indices: Int[np.ndarray, " samples"]) -> Float[np.ndarray, "samples latents"]:
+        frame = indices % len(codes.mean)
+        normal = normal_codes(key, indices, codes.mean.shape[1])
+        return codes.mean[frame] + factor * codes.deviation[frame] * normal
+
+    return drawn
+
+
 def prior_codes(run: Run[Settings], seed: int, frames: Split | None = None) -> Draw:
     """A function from sample indices to codes, by config.sampling.prior.
 
@@ -97,13 +110,15 @@ def _drawn(key: Key[Array, ""], indices: Array, latents: int) -> tuple[Array, Ar
 def varied_frames(
     frames: Split, sampling: OrderedSamplingSettings
 ) -> tuple[Float[np.ndarray, "n rows columns 2"], Bool[np.ndarray, "n rows columns"]]:
-    """Real frames, each a random share of the way to another frame, the result up to a third of the
-    way to another one, stretched a little; the others may be simulated. (points, visible); the
-    visibility is that of the nearer of the first two."""
+    """Frames, each a random share of the way to another frame, the result up to a third of the way to
+    another one, stretched a little. The first is real, or any with the chance `prior_simulated`; the
+    others may be simulated. (points, visible); the visibility is that of the nearer of the first
+    two."""
     generator = np.random.default_rng(0)
     count, every = sampling.prior_codes, len(frames["real"])
     first = generator.choice(np.flatnonzero(frames["real"]), count)
-    second, third = generator.integers(0, every, (2, count))
+    second, third, any_first = generator.integers(0, every, (3, count))
+    first = np.where(generator.random(count) < sampling.prior_simulated, any_first, first)
     filled, seen = frames["filled"], frames["visible"]
     # Mostly near one of the two: half-way between recordings the glottis' edges blur.
     share = generator.beta(0.5, 0.5, (count, 1, 1))

@@ -144,21 +144,26 @@ class OrderedSamplingSettings(NotebookSamplingSettings):
     prior_components: int = 8  # of the mixture
     prior_codes: int = 3000  # codes that the mixture is fitted to
     prior_spread: float = 0.045  # of the linear maps that widen them
+    prior_simulated: float = 0.5  # share of codes that begin at any frame, not at a real one
     # Of the likelihood's deviation that is added to points, times the factor. Drawn codes already
     # move points about by the posterior's width, which is part of what the likelihood learned: with
     # 1 that part counts twice. In x 1.06 px are learned and 0.60 px are the code's, while mean codes
     # miss 0.96 px: sqrt(0.96^2 - 0.60^2) / 1.06 = 0.7.
     observation_noise: float = 0.7
-    visibility_noise: float = 0.6  # of the Bernoulli draw; 0: the more likely state
+    # Deviation over samples of the logarithm of a frame's own level of noise, which recordings
+    # differ in.
+    noise_spread: float = 0.2
+    visibility_noise: float = 1.0  # of the law of missing points; 0: the more likely state
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.prior_components < 1 or self.prior_codes < 2:
             raise ValueError("prior_components must be at least 1, prior_codes at least 2")
-        if min(self.prior_spread, self.observation_noise, self.visibility_noise) < 0.0:
-            raise ValueError(
-                "prior_spread, observation_noise and visibility_noise must be at least 0"
-            )
+        for name in ("prior_spread", "observation_noise", "noise_spread", "visibility_noise"):
+            if getattr(self, name) < 0.0:
+                raise ValueError(f"{name}={getattr(self, name)}: must be at least 0")
+        if not 0.0 <= self.prior_simulated <= 1.0:
+            raise ValueError(f"prior_simulated={self.prior_simulated}: must be in [0, 1]")
 
 
 @dataclasses.dataclass(frozen=True)
