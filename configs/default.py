@@ -5,7 +5,9 @@
 
 Takes frames in the LASTEN layout (a folder with train/, validation/ and maybe test/, or frames
 themselves, which are split by whole recordings); without a path, recordings that it simulates.
-Gives a run directory with everything in it. Time, memory and quality: docs/quality.md.
+Gives a run directory with everything in it. LASTEN, seed 0, on one busy core: 98 s; recordings that
+it never saw are rebuilt to 1.30 px, and a classifier tells `prior` samples from real frames with an
+AUROC of 0.52. Quality, also fold by fold: docs/quality.md.
 
 `:smoke` shrinks it to seconds, for tests.
 """
@@ -17,9 +19,8 @@ from lvae.tasks.grids.vae.settings import Settings
 
 BASE = {
     "model": {"design": "ordered"},
-    "data": {
-        "extra_recordings": 80
-    },  # x 2 frames: as many simulated frames as LASTEN has real ones
+    # x 2 frames: folds differ from recording to recording, hardly from frame to frame.
+    "data": {"extra_recordings": 200},
     "augmentation": {},
     "training": {
         "steps": 3000,

@@ -133,7 +133,7 @@ class TrainedRun:
           options: the mode's own, as `factor=0.5`.
 
         Returns:
-          For the laser grid `name`, `id`, `points` (whole px, (0, 0) where missing) and `visible`;
+          For the laser grid `name`, `id`, `points` (px, (0, 0) where missing) and `visible`;
           for images `name` and `image` (uint8). Fields whose arrays differ in size are arrays of
           arrays.
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import lvae
 from benchmarks import cross_validation, scales
 from benchmarks.trained import Job, rows_of
 from configs import default
@@ -19,23 +20,31 @@ from lvae.tasks.grids.vae import fidelity
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
-    """Six recordings of four frames."""
+    """Six recordings of four frames, labels of two decimals."""
     folder = tmp_path_factory.mktemp("recordings")
-    arrays = simulate_recordings(SimulatorSettings(6, 0, 0, 4), 5)
-    write_frames(folder, arrays["id"], arrays["points"], arrays["visible"])
+    arrays = simulate_recordings(SimulatorSettings(6, 0, 0, 4, whole_pixels=False), 5)
+    write_frames(folder, arrays["id"], arrays["points"], arrays["visible"], decimals=2)
     return folder
 
 
-def test_a_fold_is_trained_once_and_measured_on_what_it_never_saw(
-    recordings, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(fidelity, "SAMPLES", 60)
+@pytest.fixture(scope="module")
+def job(recordings, tmp_path_factory):
     config = changed(
         default.get_config("smoke"),
         {"data.path": str(recordings), "data.recording_length": 4, "data.folds": "2/3"},
     )
-    job = Job(config, tmp_path / "fold-2-of-3", cross_validation.measured)
-    rows = rows_of(job)
+    workdir = tmp_path_factory.mktemp("runs") / "fold-2-of-3"
+    return Job(config, workdir, cross_validation.measured)
+
+
+@pytest.fixture(scope="module")
+def rows(job):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fidelity, "SAMPLES", 60)
+        return rows_of(job)
+
+
+def test_a_fold_is_trained_once_and_measured_on_what_it_never_saw(job, rows, monkeypatch):
     assert [row["frames"] for row in rows] == [
         "8-11",
         "12-15",
@@ -51,6 +60,16 @@ def test_a_fold_is_trained_once_and_measured_on_what_it_never_saw(
         monkeypatch.setattr(module, name, lambda *_: pytest.fail("done before"))
     assert rows_of(job) == rows
     assert json.loads((job.workdir / "measures.json").read_text())["rows"] == rows
+
+
+@pytest.mark.parametrize("mode", ["prior", "reconstruct"])
+def test_samples_of_sub_pixel_recordings_are_sub_pixel(job, rows, mode, tmp_path):
+    drawn = lvae.load(job.workdir).draw(mode, 8, seed=1)
+    hundredths = 100 * drawn["points"][drawn["visible"]].astype(np.float64)
+    # float32 coordinates below 768 are right to 3e-5 px.
+    np.testing.assert_allclose(hundredths, np.rint(hundredths), atol=100 * 3.1e-5)
+    parts = np.rint(hundredths).astype(int) % 100
+    assert len(np.unique(parts)) > 50
 
 
 def test_means_are_over_recordings():

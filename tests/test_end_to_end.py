@@ -136,7 +136,7 @@ def test_drawn_noise_has_the_posteriors_mean_and_spread(run, frames):
     codes = drawing.encode_frames(run, one["points"], one["visible"])
     seen = []
 
-    def spy(run, drawn, indices, key, factor, law):
+    def spy(run, drawn, indices, key, factor, laws):
         seen.append(drawn)
         return drawing.Grids(
             np.zeros((len(drawn), 18, 18, 2)), np.zeros((len(drawn), 18, 18), bool)

@@ -11,7 +11,7 @@ from scipy.linalg import toeplitz
 
 from lvae.metrics.missing_runs import MissingRuns, missing_runs, usual_places
 from lvae.models.missing_runs import INDEPENDENT, MissingLaw, correlated, visibility_noise
-from lvae.tasks.grids.vae.visibility import fit_missing_law
+from lvae.tasks.grids.vae.laws import fit_missing_law
 
 COUNT = 4000
 

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 
 PERCENTILES = (5, 10, 25, 50, 75, 90, 95)
+_ROUGH = 0.75  # of third differences, the smallest, that tell roughness
 
 
 def pitch_of(
@@ -54,6 +55,25 @@ def grid_texture_features(
     parts.append(_percentiles(np.abs(inner - neighbours / 4)))
     parts.append(missing_pattern(visible))
     return np.concatenate(parts, axis=1)
+
+
+def roughness(
+    points: Float[np.ndarray, "frames rows columns 2"],
+    visible: Bool[np.ndarray, "frames rows columns"],
+) -> Float[np.ndarray, "frames 2"]:
+    """How rough every frame is in x and in y, px: the mean size of its third differences along rows
+    and columns, the largest quarter left out. Smooth shapes add little to it, and steps at edges lie
+    in the quarter that is left out; independent errors of deviation s give about 2.3 s. NaN where a
+    frame has no four neighbours in a line."""
+    grid = np.where(visible[..., None], points, np.nan).astype(np.float64)
+    found = [np.abs(np.diff(grid, 3, axis=axis)).reshape(len(grid), -1, 2) for axis in (2, 1)]
+    ordered = np.sort(np.concatenate(found, axis=1), axis=1)  # nan last
+    kept = np.arange(ordered.shape[1])[None, :, None] < np.ceil(
+        _ROUGH * np.isfinite(ordered).sum(axis=1)[:, None]
+    )
+    count = kept.sum(axis=1)
+    total = np.where(kept, ordered, 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def missing_pattern(

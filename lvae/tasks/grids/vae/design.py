@@ -6,6 +6,7 @@ from typing import NamedTuple
 from jaxtyping import Array, Bool, Float, Key
 
 from lvae.models.encoder_decoder import EncoderDecoder
+from lvae.models.missing_runs import INDEPENDENT, MissingLaw
 from lvae.tasks.grids.scale import Scale
 from lvae.tasks.grids.vae.settings import Settings
 from lvae.tasks.task import LossFunction, Spec, Splits, Variables
@@ -24,6 +25,22 @@ class Decoded(NamedTuple):
     points: Points
     logits: Logits
     noise: Float[Array, "frames rows columns 2 2"] | None
+
+
+class NoiseLaw(NamedTuple):
+    """Of the noise of samples. along_x, along_y: factors of the likelihood's noise. spread: deviation
+    over samples of the logarithm of a sample's own level."""
+
+    along_x: float
+    along_y: float
+    spread: float
+
+
+class Laws(NamedTuple):
+    """What samples get beside what their codes decode to."""
+
+    noise: NoiseLaw = NoiseLaw(1.0, 1.0, 0.0)
+    missing: MissingLaw = INDEPENDENT
 
 
 class Design(NamedTuple):

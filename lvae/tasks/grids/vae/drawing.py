@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from lvae.models.batching import in_batches
-from lvae.models.missing_runs import INDEPENDENT, MissingLaw, visibility_noise
+from lvae.models.missing_runs import visibility_noise
 from lvae.tasks.grids.scale import Scale, scale_of
-from lvae.tasks.grids.vae.design import Design
+from lvae.tasks.grids.vae.design import Decoded, Design, Laws
 from lvae.tasks.grids.vae.notebook import NOTEBOOK
 from lvae.tasks.grids.vae.ordered import ORDERED
 from lvae.tasks.grids.vae.settings import OrderedSamplingSettings, Settings
@@ -68,7 +68,7 @@ def decode_codes(
     indices: Int[np.ndarray, " samples"],
     key: Key[Array, ""],
     factor: float,
-    law: MissingLaw = INDEPENDENT,
+    laws: Laws = Laws(),  # noqa: B008  # immutable
 ) -> Grids:
     """Grids of any number of codes.
 
@@ -79,11 +79,11 @@ def decode_codes(
       key: of the mode's stream.
       factor: of the noise that the decoder's likelihood adds to points and visibility; 0 decodes to
         the most likely grid.
-      law: by which points go missing.
+      laws: of the noise and of missing points.
     """
 
     def function(block: np.ndarray, numbers: np.ndarray) -> tuple[Array, Array]:
-        random = (numbers, key, jnp.float32(factor), MissingLaw(*map(jnp.float32, law)))
+        random = (numbers, key, jnp.float32(factor), jax.tree.map(jnp.float32, laws))
         return _decoded(run.settings, scale_of(run.spec), run.variables, block, *random)
 
     points, visible = in_batches(function, codes, indices.astype(np.int32), size=BLOCK)
@@ -99,7 +99,7 @@ def _decoded(
     indices: Array,
     key: Key[Array, ""],
     factor: Float[Array, ""],
-    law: MissingLaw,
+    laws: Laws,
 ) -> tuple[Array, Array]:
     design = design_of(settings)
     points, logits, spread = design.decode(settings, scale, variables, codes)
@@ -109,15 +109,16 @@ def _decoded(
 
     def noise(index: Array) -> tuple[Array, Array]:
         point_key, seen_key, level_key = jax.random.split(jax.random.fold_in(key, index), 3)
-        level = jnp.exp(sampling.noise_spread * jax.random.normal(level_key))
+        level = jnp.exp(laws.noise.spread * jax.random.normal(level_key))
         rows, columns = logits.shape[1:]
         return (
             level * jax.random.normal(point_key, points.shape[1:]),
-            visibility_noise(seen_key, law, rows, columns),
+            visibility_noise(seen_key, laws.missing, rows, columns),
         )
 
     shaken, flipped = jax.vmap(noise)(indices)
-    shaken = jnp.einsum("nrcde,nrce->nrcd", spread, shaken)
+    along = jnp.stack([laws.noise.along_x, laws.noise.along_y])[None, None, None]
+    shaken = along * jnp.einsum("nrcde,nrce->nrcd", spread, shaken)
     moved = points + factor * sampling.observation_noise * shaken
     scores = logits + factor * sampling.visibility_noise * flipped
     limited = within_range(scores, variables["buffers"]["visible_range"])
@@ -125,17 +126,15 @@ def _decoded(
     return design.constrain(settings, scale, moved), visible
 
 
-def visibility_logits(
-    run: Run[Settings], codes: Float[np.ndarray, "samples latents"]
-) -> Float[np.ndarray, "samples rows columns"]:
-    """The decoder's logits of points being seen."""
-    function = functools.partial(_logits, run.settings, scale_of(run.spec), run.variables)
-    return np.asarray(in_batches(function, codes, size=BLOCK))
+def decode_likelihood(run: Run[Settings], codes: Float[np.ndarray, "samples latents"]) -> Decoded:
+    """Points, logits and the likelihood's noise of any number of codes, NumPy arrays."""
+    function = functools.partial(_likelihood, run.settings, scale_of(run.spec), run.variables)
+    return jax.tree.map(np.asarray, in_batches(function, codes, size=BLOCK))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _logits(settings: Settings, scale: Scale, variables: Variables, codes: Array) -> Array:
-    return design_of(settings).decode(settings, scale, variables, codes).logits
+def _likelihood(settings: Settings, scale: Scale, variables: Variables, codes: Array) -> Decoded:
+    return design_of(settings).decode(settings, scale, variables, codes)
 
 
 def within_range(

@@ -15,9 +15,9 @@ from lvae.tasks.grids.data import real_frames
 from lvae.tasks.grids.scale import scale_of
 from lvae.tasks.grids.vae import drawing
 from lvae.tasks.grids.vae.fidelity import Drawn, fidelity
+from lvae.tasks.grids.vae.laws import SAMPLES, laws_of
 from lvae.tasks.grids.vae.prior import noise_codes, prior_codes
 from lvae.tasks.grids.vae.settings import Settings
-from lvae.tasks.grids.vae.visibility import SAMPLES, missing_law
 from lvae.tasks.task import Numbers, Run, Split, Splits
 
 NOVELTY_SAMPLES = 500  # a median needs no more; their distances to all frames take seconds
@@ -144,15 +144,15 @@ def noise_samples(run: Run[Settings], train: Split, count: int, seed: int = 0) -
     """`noise` samples of these frames at factor 1, raw."""
     drawn = noise_codes(drawing.encode_frames(run, train["points"], train["visible"]), seed)
     indices = np.arange(count)
-    law = missing_law(run, drawn(np.arange(SAMPLES)), train)
-    return drawing.decode_codes(run, drawn(indices), indices, stream(seed, "noise"), 1.0, law)
+    laws = laws_of(run, drawn(np.arange(SAMPLES)), train)
+    return drawing.decode_codes(run, drawn(indices), indices, stream(seed, "noise"), 1.0, laws)
 
 
 def prior_samples(run: Run[Settings], count: int, seed: int = 0) -> drawing.Grids:
     """`prior` samples, raw."""
     codes, indices = prior_codes(run, seed), np.arange(count)
-    law = missing_law(run, codes(np.arange(SAMPLES)))
-    return drawing.decode_codes(run, codes(indices), indices, stream(seed, "prior"), 1.0, law)
+    laws = laws_of(run, codes(np.arange(SAMPLES)))
+    return drawing.decode_codes(run, codes(indices), indices, stream(seed, "prior"), 1.0, laws)
 
 
 def _correlation(facts: Mapping[str, Any], name: str, field: str) -> float:

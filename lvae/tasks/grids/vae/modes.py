@@ -17,14 +17,14 @@ from lvae.grids.encoding import rounded
 from lvae.grids.rendering import drawable, frame_scale
 from lvae.imaging.sheets import png
 from lvae.keys import stream
-from lvae.models.missing_runs import INDEPENDENT, MissingLaw
 from lvae.tasks.grids import samples
 from lvae.tasks.grids.data import load_recordings, of_frame_size, read_source
 from lvae.tasks.grids.scale import decimals_of, scale_of
 from lvae.tasks.grids.vae import drawing
+from lvae.tasks.grids.vae.design import Laws
+from lvae.tasks.grids.vae.laws import SAMPLES, laws_of
 from lvae.tasks.grids.vae.prior import noise_codes, prior_codes
 from lvae.tasks.grids.vae.settings import Settings
-from lvae.tasks.grids.vae.visibility import SAMPLES, missing_law
 from lvae.tasks.task import Json, Mode, Plan, Request, Run, Sample, Split, option
 
 ALPHAS = (0.25, 0.5, 0.75)  # of the way between two frames
@@ -58,7 +58,7 @@ class Drawing(NamedTuple):
 
     codes: sample indices -> codes, and the provenance of each. total: samples in all. noise: factor
     of the likelihood's noise. ids: of the samples, or None to count up from FIRST_ID. seen: points
-    that must be kept, by sample, or None. law: by which points go missing.
+    that must be kept, by sample, or None. laws: of the noise and of missing points.
     """
 
     codes: Callable[[Int[np.ndarray, " samples"]], tuple[Codes, Notes]]
@@ -66,7 +66,7 @@ class Drawing(NamedTuple):
     noise: float = 0.0
     ids: Int[np.ndarray, " samples"] | None = None
     seen: Bool[np.ndarray, "samples rows columns"] | None = None
-    law: MissingLaw = INDEPENDENT
+    laws: Laws = Laws()
 
 
 def noise(run: Run[Settings], request: Request) -> Plan:
@@ -79,9 +79,9 @@ def noise(run: Run[Settings], request: Request) -> Plan:
     def drawn(indices: Int[np.ndarray, " samples"]) -> tuple[Codes, Notes]:
         return codes(indices), [{"frame": int(one)} for one in source["id"][indices % frames]]
 
-    law = missing_law(run, codes(np.arange(SAMPLES)), source)
+    laws = laws_of(run, codes(np.arange(SAMPLES)), source)
     count = request.num_samples or run.settings.sampling.variations * frames
-    return _plan(run, request, Drawing(drawn, count, factor, law=law))
+    return _plan(run, request, Drawing(drawn, count, factor, laws=laws))
 
 
 def prior(run: Run[Settings], request: Request) -> Plan:
@@ -95,8 +95,8 @@ def prior(run: Run[Settings], request: Request) -> Plan:
     codes = prior_codes(run, request.seed, frames)
     count = request.num_samples or run.settings.sampling.variations * examples
     draw = Drawing(lambda indices: (codes(indices), [{}] * len(indices)), count)
-    law = missing_law(run, codes(np.arange(SAMPLES)), frames)
-    return _plan(run, request, draw._replace(noise=request.options.factor, law=law))
+    laws = laws_of(run, codes(np.arange(SAMPLES)), frames)
+    return _plan(run, request, draw._replace(noise=request.options.factor, laws=laws))
 
 
 def interpolate(run: Run[Settings], request: Request) -> Plan:
@@ -207,7 +207,7 @@ def _plan(run: Run[Settings], request: Request, plan: Drawing) -> Plan:
 
     def draw(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
         codes, notes = plan.codes(indices)
-        grids = drawing.decode_codes(run, codes, indices, key, plan.noise, plan.law)
+        grids = drawing.decode_codes(run, codes, indices, key, plan.noise, plan.laws)
         seen = None if plan.seen is None else plan.seen[indices]
         bilateral = settings.sampling.bilateral if request.options.postprocess else None
         points, visible = finished(grids, seen, bilateral, size, decimals)

@@ -58,7 +58,7 @@ class OrderedModelSettings:
     """Pose and shape apart, visibility modelled, points in order."""
 
     design: Literal["ordered"]
-    latents: int = 96  # the first 6 are the pose
+    latents: int = 160  # the first 6 are the pose
     hidden: int = 512  # units of the two hidden layers each way
     # Pitches along x and along y (4 px of LASTEN): least step of x along a row and of y along a
     # column. Real frames have 8 px and more.
@@ -96,7 +96,7 @@ class OrderedLossSettings:
     """Terms of the evidence lower bound."""
 
     design: ClassVar[str] = "ordered"
-    kl_weight: float = 0.2  # below 1: finer codes; new ones are drawn from the codes' own mixture
+    kl_weight: float = 0.1  # below 1: finer codes; new ones are drawn from the codes' own mixture
     kl_warmup: int = 1000  # steps until the weight is full: no dimension is given up early
     visibility_weight: float = 1.0  # of the mask's likelihood
     initial_scale: float = 0.1451  # pitches (3 px); where the likelihood's deviation starts
@@ -145,21 +145,15 @@ class OrderedSamplingSettings(NotebookSamplingSettings):
     prior_codes: int = 3000  # codes that the mixture is fitted to
     prior_spread: float = 0.045  # of the linear maps that widen them
     prior_simulated: float = 0.5  # share of codes that begin at any frame, not at a real one
-    # Of the likelihood's deviation that is added to points, times the factor. Drawn codes already
-    # move points about by the posterior's width, which is part of what the likelihood learned: with
-    # 1 that part counts twice. In x 1.06 px are learned and 0.60 px are the code's, while mean codes
-    # miss 0.96 px: sqrt(0.96^2 - 0.60^2) / 1.06 = 0.7.
-    observation_noise: float = 0.7
-    # Deviation over samples of the logarithm of a frame's own level of noise, which recordings
-    # differ in.
-    noise_spread: float = 0.2
+    # Times the law of noise, which is found so that samples are as rough as the training frames.
+    observation_noise: float = 1.0
     visibility_noise: float = 1.0  # of the law of missing points; 0: the more likely state
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.prior_components < 1 or self.prior_codes < 2:
             raise ValueError("prior_components must be at least 1, prior_codes at least 2")
-        for name in ("prior_spread", "observation_noise", "noise_spread", "visibility_noise"):
+        for name in ("prior_spread", "observation_noise", "visibility_noise"):
             if getattr(self, name) < 0.0:
                 raise ValueError(f"{name}={getattr(self, name)}: must be at least 0")
         if not 0.0 <= self.prior_simulated <= 1.0:
