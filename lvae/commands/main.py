@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "train a model into a run directory",
     "sample": "draw from a trained run",
     "evaluate": "print numbers about a trained run",
+    "explore": "change codes by hand, in the browser",
     "export": "write a trained run as one file",
     "inspect": "show what a config's reader finds, before training",
     "simulate": "write simulated recordings",

@@ -37,7 +37,8 @@ def draw(loaded: Loaded, request: Request, out: Path, layout: Layout = Layout())
     """
     mode = find_mode(loaded.task, request.mode, f"the task {loaded.config.task}")
     formats.check(layout.format, mode.formats, request.mode)
-    _refuse_input_folder(request, out)
+    if request.data is not None:
+        refuse_input_folder(request.data, out)
     if jax.process_count() > 1:
         here = (jax.process_index(), jax.process_count())
         layout = Layout(layout.format, here, layout.samples_per_file)
@@ -82,10 +83,9 @@ def described(loaded: Loaded, request: Request) -> dict[str, object]:
     }
 
 
-def _refuse_input_folder(request: Request, out: Path) -> None:
-    if request.data is None:
-        return
-    source = request.data.resolve()
+def refuse_input_folder(data: Path, out: Path) -> None:
+    """Raises a UserError where `out` is the folder of the input."""
+    source = data.resolve()
     if out.resolve() in (source, source.parent if source.is_file() else source):
         raise UserError(
             f"--out={out}: holds the input, which is never written over; choose another folder"

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 from matplotlib.figure import Figure
 
 from lvae.errors import UserError
+from lvae.tasks.exploring import Exploration
 from lvae.tasks.training_settings import TrainingSettings
 
 Split = Mapping[str, np.ndarray]  # field -> array, leading axis: example
@@ -196,14 +197,16 @@ class Explorer(NamedTuple):
     """What a page or a program needs to go through a latent space by hand.
 
     encode: an example's fields -> (mean, deviation) of codes. decode: codes -> what `render` draws,
-    field by field. render: such fields -> grey images, uint8 (N, height, width). labels: names of
-    the groups that examples belong to, by split field.
+    field by field. render: such fields -> grey images, uint8 (N, height, width). label: the split
+    field that says to which group an example belongs. open: a run and --data -> what the explorer
+    page shows, an `lvae.tasks.exploring.Exploration`; None: there is no such page.
     """
 
     encode: Callable[[Run[Any], Split], tuple[np.ndarray, np.ndarray]]
     decode: Callable[[Run[Any], Float[np.ndarray, "n latents"]], Split]
     render: Callable[[Run[Any], Split], UInt8[np.ndarray, "n height width"]]
     label: str
+    open: Callable[[Run[Any], Path | None], Exploration] | None = None
 
 
 def nothing_to_prepare(settings: Any, variables: Variables, splits: Splits) -> Variables:

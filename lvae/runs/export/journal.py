@@ -107,7 +107,7 @@ def sample_lines(path: Path) -> Iterator[str]:
         yield sample
 
 
-def _finished_lines(path: Path) -> Iterator[str]:
+def finished_lines(path: Path) -> Iterator[str]:
     """The samples in a manifest, one JSON object each.
 
     Raises:
@@ -242,7 +242,7 @@ def merge(out: str | Path) -> Path:
     assert header is not None
     check_same(header, out, count)
     if not whole.exists():
-        write_manifest(whole, header, (line for path in paths for line in _finished_lines(path)))
+        write_manifest(whole, header, (line for path in paths for line in finished_lines(path)))
     for path in paths:
         path.unlink(missing_ok=True)
     return whole

@@ -104,18 +104,38 @@ def epipolar_px(
     known = endoscope_of(spec)
     if known is None:
         return None
-    if known.calibration is not None:
-        rays = rays_of_labels(known.calibration.laser, known.orientation)
-        off = sensor.epipolar_px(points, visible, known.calibration.camera, rays)
-    else:
-        scale = scale_of(spec)
-        directions = folds.ray_directions(scale.rows, scale.columns)
-        lines = epipolar.epipolar_lines(directions, folds.projector_position())
-        lens = PUBLISHED.camera
-        zoom = LASTEN_VIEW.zoom * min(scale.frame) / _LASTEN_WIDTH
-        camera = epipolar.Camera(lens.intrinsic, lens.distortion, lens.turn, zoom)
-        off = epipolar.epipolar_px(points.astype(np.float64), visible, lines, camera)
-    return float(np.nanmean(off))
+    if known.calibration is None:
+        return float(np.nanmean(_published_strays(spec, points, visible).px))
+    rays = rays_of_labels(known.calibration.laser, known.orientation)
+    return float(np.nanmean(sensor.epipolar_px(points, visible, known.calibration.camera, rays)))
+
+
+def epipolar_strays(
+    spec: Spec,
+    points: Float[np.ndarray, "frames rows columns 2"],
+    visible: Bool[np.ndarray, "frames rows columns"],
+) -> Float[np.ndarray, "frames rows columns"] | None:
+    """Signed distance of every point from its ray's line, px, NaN where missing; None without a
+    calibration."""
+    known = endoscope_of(spec)
+    if known is None:
+        return None
+    if known.calibration is None:
+        return _published_strays(spec, points, visible).across
+    rays = rays_of_labels(known.calibration.laser, known.orientation)
+    off = sensor.strays(known.calibration.camera, rays, points.astype(np.float64))
+    return np.where(visible, off, np.nan)
+
+
+def _published_strays(spec: Spec, points: np.ndarray, visible: np.ndarray) -> epipolar.Strays:
+    """By the endoscope of LASTEN."""
+    scale = scale_of(spec)
+    directions = folds.ray_directions(scale.rows, scale.columns)
+    lines = epipolar.epipolar_lines(directions, folds.projector_position())
+    lens = PUBLISHED.camera
+    zoom = LASTEN_VIEW.zoom * min(scale.frame) / _LASTEN_WIDTH
+    camera = epipolar.Camera(lens.intrinsic, lens.distortion, lens.turn, zoom)
+    return epipolar.epipolar_strays(points.astype(np.float64), visible, lines, camera)
 
 
 def in_mm(

@@ -81,7 +81,7 @@ def noise(run: Run[Settings], request: Request) -> Plan:
 
     laws = laws_of(run, codes(np.arange(SAMPLES)), source)
     count = request.num_samples or run.settings.sampling.variations * frames
-    return _plan(run, request, Drawing(drawn, count, factor, laws=laws))
+    return grid_plan(run, request, Drawing(drawn, count, factor, laws=laws))
 
 
 def prior(run: Run[Settings], request: Request) -> Plan:
@@ -96,7 +96,7 @@ def prior(run: Run[Settings], request: Request) -> Plan:
     count = request.num_samples or run.settings.sampling.variations * examples
     draw = Drawing(lambda indices: (codes(indices), [{}] * len(indices)), count)
     laws = laws_of(run, codes(np.arange(SAMPLES)), frames)
-    return _plan(run, request, draw._replace(noise=request.options.factor, laws=laws))
+    return grid_plan(run, request, draw._replace(noise=request.options.factor, laws=laws))
 
 
 def interpolate(run: Run[Settings], request: Request) -> Plan:
@@ -118,7 +118,7 @@ def reconstruct(run: Run[Settings], request: Request) -> Plan:
         return codes[indices], [{"frame": int(source["id"][one])} for one in indices]
 
     count = min(request.num_samples or len(codes), len(codes))
-    return _plan(run, request, Drawing(drawn, count, 0.0, source["id"], source["visible"]))
+    return grid_plan(run, request, Drawing(drawn, count, 0.0, source["id"], source["visible"]))
 
 
 def manifold(run: Run[Settings], request: Request) -> Plan:
@@ -143,7 +143,7 @@ def manifold(run: Run[Settings], request: Request) -> Plan:
         grids = drawing.decode_means(run, sheet)
         return png(manifold_sheet(grids.points, grids.visible, scale_of(run.spec).frame))
 
-    plan = _plan(run, request, Drawing(drawn, SIDE * SIDE))
+    plan = grid_plan(run, request, Drawing(drawn, SIDE * SIDE))
     return plan._replace(extras={"manifold.png": picture})
 
 
@@ -190,7 +190,7 @@ def _between(run: Run[Settings], request: Request, combine: Combine) -> Plan:
 
     pair_frames = run.settings.sampling.pair_frames
     count = request.num_samples or len(pairs) * pair_frames * len(ALPHAS)
-    return _plan(run, request, Drawing(drawn, count))
+    return grid_plan(run, request, Drawing(drawn, count))
 
 
 def _taken(key: Key[Array, ""], number: int, turn: int, members: np.ndarray) -> int:
@@ -200,17 +200,12 @@ def _taken(key: Key[Array, ""], number: int, turn: int, members: np.ndarray) -> 
     return int(members[int(jax.random.permutation(shuffle_key, len(members))[place])])
 
 
-def _plan(run: Run[Settings], request: Request, plan: Drawing) -> Plan:
+def grid_plan(run: Run[Settings], request: Request, plan: Drawing) -> Plan:
     """Decodes and cleans the samples of a mode."""
-    key = stream(request.seed, request.mode)
-    settings, size, decimals = run.settings, scale_of(run.spec).frame, decimals_of(run.spec)
+    size, decimals = scale_of(run.spec).frame, decimals_of(run.spec)
 
     def draw(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
-        codes, notes = plan.codes(indices)
-        grids = drawing.decode_codes(run, codes, indices, key, plan.noise, plan.laws)
-        seen = None if plan.seen is None else plan.seen[indices]
-        bilateral = settings.sampling.bilateral if request.options.postprocess else None
-        points, visible = finished(grids, seen, bilateral, size, decimals)
+        _, (points, visible), notes = drawn_grids(run, request, plan, indices)
         ids = samples.FIRST_ID + indices if plan.ids is None else plan.ids[indices]
         return samples.grid_samples(ids.tolist(), points, visible, size, notes, decimals)
 
@@ -218,7 +213,7 @@ def _plan(run: Run[Settings], request: Request, plan: Drawing) -> Plan:
         names: Sequence[str] = samples.names(plan.total)
     else:
         names = [str(number) for number in plan.ids[: plan.total].tolist()]
-    cells = settings.data.rows * settings.data.columns
+    cells = run.settings.data.rows * run.settings.data.columns
     return Plan(
         names,
         samples.SUFFIXES,
@@ -226,6 +221,19 @@ def _plan(run: Run[Settings], request: Request, plan: Drawing) -> Plan:
         drawing.BLOCK,
         schema=lambda: samples.schema(cells, decimals),
     )
+
+
+def drawn_grids(
+    run: Run[Settings], request: Request, plan: Drawing, indices: Int[np.ndarray, " samples"]
+) -> tuple[drawing.Grids, drawing.Grids, Notes]:
+    """Samples of a mode as they are decoded, as they are written, and their provenance."""
+    codes, notes = plan.codes(indices)
+    key = stream(request.seed, request.mode)
+    grids = drawing.decode_codes(run, codes, indices, key, plan.noise, plan.laws)
+    seen = None if plan.seen is None else plan.seen[indices]
+    bilateral = run.settings.sampling.bilateral if request.options.postprocess else None
+    size, decimals = scale_of(run.spec).frame, decimals_of(run.spec)
+    return grids, finished(grids, seen, bilateral, size, decimals), notes
 
 
 def finished(

@@ -4,16 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
 
 from lvae.figures import canvas
 from lvae.figures import laser_grid as drawn
-from lvae.grids.rendering import render
 from lvae.tasks.grids.data import real_frames
 from lvae.tasks.grids.scale import scale_of
 from lvae.tasks.grids.vae import drawing
 from lvae.tasks.grids.vae.settings import Settings
-from lvae.tasks.task import Explorer, NamedPicture, Run, Split, Splits
+from lvae.tasks.task import NamedPicture, Run, Splits
 
 TERMS = ("reconstruction", "coding", "kl", "visibility", "error_px", "reconstruction_px_mean")
 
@@ -42,27 +40,3 @@ def figures(
     codes = drawing.encode_frames(run, train["points"], train["visible"])
     yield "codes", drawn.code_map(codes.mean, train["recording"])
     yield "losses", canvas.loss_curves(history, TERMS)
-
-
-def encode(run: Run[Settings], frames: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of the codes of frames (points, visible)."""
-    return drawing.encode_frames(run, frames["points"], frames["visible"])
-
-
-def decode(run: Run[Settings], codes: Float[np.ndarray, "n latents"]) -> Split:
-    """The most likely grids: points, px, and visible."""
-    return drawing.decode_means(run, codes)._asdict()
-
-
-def rendered(run: Run[Settings], frames: Split) -> UInt8[np.ndarray, "n height width"]:
-    """Moving images of frames (points, visible)."""
-    scale = scale_of(run.spec)
-    return np.stack(
-        [
-            render(grid, seen, scale.frame, scale=scale.rendering)
-            for grid, seen in zip(frames["points"], frames["visible"])
-        ]
-    )
-
-
-EXPLORER = Explorer(encode, decode, rendered, label="recording")

@@ -51,14 +51,23 @@ def prior_codes(run: Run[Settings], seed: int, frames: Split | None = None) -> D
 
     frames: filled, visible and real, that the mixture is fitted to; None for the run's own.
     """
-    sampling = run.settings.sampling
+    return seeded_prior(run, frames)(seed)
+
+
+def seeded_prior(run: Run[Settings], frames: Split | None = None) -> Callable[[int], Draw]:
+    """The same for any seed; the mixture is fitted once."""
+    sampling, latents = run.settings.sampling, run.settings.model.latents
     if not isinstance(sampling, OrderedSamplingSettings) or sampling.prior == "normal":
-        key = stream(seed, "prior")
-        latents = run.settings.model.latents
-        return lambda indices: normal_codes(key, indices, latents)
+        return lambda seed: functools.partial(_normal_codes, seed, latents)
     source = run.variables["buffers"]["frames"] if frames is None else frames
     mixture = fit_mixture(run, sampling, source)
-    return lambda indices: draw_codes(mixture, seed, indices)
+    return lambda seed: functools.partial(draw_codes, mixture, seed)
+
+
+def _normal_codes(
+    seed: int, latents: int, indices: Int[np.ndarray, " samples"]
+) -> Float[np.ndarray, "samples latents"]:
+    return normal_codes(stream(seed, "prior"), indices, latents)
 
 
 def fit_mixture(run: Run[Settings], sampling: OrderedSamplingSettings, frames: Split) -> Mixture:

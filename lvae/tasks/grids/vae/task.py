@@ -7,9 +7,10 @@ from lvae.tasks.grids.calibrated import measured_endoscope
 from lvae.tasks.grids.data import frame_size, load_recordings, real_frames
 from lvae.tasks.grids.scale import measured
 from lvae.tasks.grids.vae.drawing import design_of
+from lvae.tasks.grids.vae.exploring import CODE, EXPLORER
 from lvae.tasks.grids.vae.measures import evaluate
 from lvae.tasks.grids.vae.modes import MODES
-from lvae.tasks.grids.vae.pictures import EXPLORER, figures
+from lvae.tasks.grids.vae.pictures import figures
 from lvae.tasks.grids.vae.settings import Settings
 from lvae.tasks.task import LossFunction, Spec, Splits, Task, Variables, spec_of
 
@@ -57,7 +58,7 @@ TASK = Task(
     loss=loss,
     evaluate=evaluate,
     figures=figures,
-    modes=MODES,
+    modes={**MODES, "code": CODE},
     explore=EXPLORER,
     watched=("train", "validation"),
     reported=("train", "validation"),
