@@ -25,7 +25,7 @@ from lvae.tasks.grids.vae import drawing, measures, prior
 from lvae.tasks.restoring import Loaded
 from lvae.tasks.task import Request
 
-MODES = ("noise", "interpolate", "extrapolate", "prior", "reconstruct", "manifold")
+MODES = ("noise", "interpolate", "extrapolate", "prior", "reconstruct", "manifold", "code")
 
 
 @pytest.fixture(scope="module", params=["default", "notebook"])
@@ -299,7 +299,7 @@ def test_packed_formats_hold_the_files_of_the_loose_one(loaded, tmp_path, format
 def test_options_are_offered_where_they_mean_something(loaded):
     known = {name: vars(mode.options()) for name, mode in loaded.task.modes.items()}
     assert set(known) == set(MODES)
-    assert {name for name in known if "factor" in known[name]} == {"noise", "prior"}
+    assert {name for name in known if "factor" in known[name]} == {"noise", "prior", "code"}
     assert all(known[name]["postprocess"] is True for name in known)
     manifold, noise = (loaded.task.modes[name].options for name in ("manifold", "noise"))
     with pytest.raises(UserError, match=r"--factor=2.*--mode=manifold knows --postprocess"):

@@ -76,8 +76,11 @@ def test_options_of_a_state_leave_out_what_has_no_effect():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("z0", 4.5), ("z0", float("nan")), ("z0", True), ("z0", "1"), ("seed", 0.5), ("seed", -1)]
-    + [("example", 1), ("zz", 0.0), ("kind", "c"), ("on", 1)],
+    [
+        *(("z0", value) for value in (4.5, float("nan"), True, "1")),
+        *(("seed", value) for value in (0.5, -1)),
+        *(("example", 1), ("zz", 0.0), ("kind", "c"), ("on", 1)),
+    ],
 )
 def test_values_that_a_control_does_not_take_are_refused(name, value):
     offered = [*controls(SPACE), Control("kind", "", "a", choices=("a", "b"))]
