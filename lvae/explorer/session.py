@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from lvae.errors import UserError
 from lvae.explorer import saving
@@ -60,6 +60,7 @@ class Session:
         if place.data is not None:
             refuse_input_folder(place.data, place.out)
         self._lock = threading.Lock()
+        self._threads = ThreadpoolController()
         self._open()
 
     def _open(self) -> None:
@@ -110,7 +111,7 @@ class Session:
                 raise UserError(f"{name}: no such example")
         assert space is not None
         shares = np.linspace(0.0, 1.0, STRIP).round(3).tolist()
-        with self._lock, threadpool_limits(1, user_api="blas"):
+        with self._lock, self._threads.limit(limits=1, user_api="blas"):
             pictures = space.between(first, second, shares)
         return {
             "strip": [
@@ -170,7 +171,10 @@ class Session:
     def _shown(self, values: Mapping[str, object]) -> Any:
         exploration = self._opened.exploration
         state = checked(exploration.controls, values)
-        with self._lock, threadpool_limits(1, user_api="blas"):  # small products, other work beside
+        with (
+            self._lock,
+            self._threads.limit(limits=1, user_api="blas"),
+        ):  # small products, other work beside
             return exploration.show(state)
 
 
@@ -182,13 +186,12 @@ def opened(place: Place) -> Opened:
     """
     step = _newest(place.run)
     loaded = restoring.load(place.run)
-    explorer = loaded.task.explore
-    if explorer is None or explorer.open is None:
+    if loaded.task.page is None:
         raise UserError(
             f"{place.run}: the task {loaded.config.task} has nothing to explore by hand; name a run "
             "of another task"
         )
-    return Opened(loaded, explorer.open(loaded.run, place.data), step)
+    return Opened(loaded, loaded.task.page(loaded.run, place.data), step)
 
 
 def command(place: Place, drawn: Drawn) -> str:

@@ -198,15 +198,13 @@ class Explorer(NamedTuple):
 
     encode: an example's fields -> (mean, deviation) of codes. decode: codes -> what `render` draws,
     field by field. render: such fields -> grey images, uint8 (N, height, width). label: the split
-    field that says to which group an example belongs. open: a run and --data -> what the explorer
-    page shows, an `lvae.tasks.exploring.Exploration`; None: there is no such page.
+    field that says to which group an example belongs.
     """
 
     encode: Callable[[Run[Any], Split], tuple[np.ndarray, np.ndarray]]
     decode: Callable[[Run[Any], Float[np.ndarray, "n latents"]], Split]
     render: Callable[[Run[Any], Split], UInt8[np.ndarray, "n height width"]]
     label: str
-    open: Callable[[Run[Any], Path | None], Exploration] | None = None
 
 
 def nothing_to_prepare(settings: Any, variables: Variables, splits: Splits) -> Variables:
@@ -224,7 +222,8 @@ class Task(Generic[S]):
     training data say (statistics, clusters, tables), same shapes; not jitted.
     loss: what is minimised. evaluate: numbers about one split; `thorough` takes minutes, not seconds.
     figures: (name, picture) each, after training; a picture is a Figure or uint8 pixels; `history`
-    holds the rows of metrics. modes: ways to draw. explore: for the explorer and the Python API.
+    holds the rows of metrics. modes: ways to draw. explore: the latent space, for programs. page: a
+    run and --data -> what the page of `lvae explore` shows; None: there is no such page.
     watched: splits evaluated while training. reported: splits whose measures `lvae.evaluate` gives
     without the split's name, too; a later one wins.
     reload_data: `load_data` for a trained run, where that of training needs what may be gone by then;
@@ -243,6 +242,7 @@ class Task(Generic[S]):
     prepare: Callable[[S, Variables, Splits], Variables] = nothing_to_prepare
     reload_data: Callable[[S, Spec], Splits] | None = None
     explore: Explorer | None = None
+    page: Callable[[Run[S], Path | None], Exploration] | None = None
     watched: Sequence[str] = ("validation",)
     reported: Sequence[str] = ("test",)
 

@@ -3,6 +3,7 @@
 import { byId, element } from "./elements.js";
 
 const SHOWN = 12; // latent dimensions before the fold
+const FEW = 1000; // whole numbers that a slider can go through
 const PLACE = ["example", "number", "toward", "share"]; // of a latent space: see start
 const PRIOR = "the prior";
 
@@ -37,7 +38,8 @@ function folded(codes, made) {
 function input(control, state, updates) {
   if (control.kind === "switch") return checkbox(control, state, updates);
   if (control.choices.length) return choice(control, state, updates);
-  if (control.kind === "number") return slider(control, state, updates);
+  const few = control.kind === "whole" && control.most - control.least <= FEW;
+  if (control.kind === "number" || few) return slider(control, state, updates);
   return field(control, state, updates);
 }
 
@@ -53,7 +55,7 @@ function slider(control, state, updates) {
   updates.push(() => {
     const value = state.get(name);
     range.value = value;
-    output.value = (least < 0 && value > 0 ? "+" : "") + value.toFixed(2);
+    output.value = (least < 0 && value > 0 ? "+" : "") + value.toFixed(step >= 1 ? 0 : 2);
     row.classList.toggle("moved", value !== control.default);
   });
   const row = labelled(control, range, output);
@@ -70,7 +72,10 @@ function checkbox(control, state, updates) {
 function choice(control, state, updates) {
   const options = control.choices.map((text) => element("option", { value: text, textContent: text }));
   const select = element("select", { id: control.name }, ...options);
-  select.addEventListener("change", () => state.change({ [control.name]: select.value }));
+  select.addEventListener("change", () => {
+    const left = control.name === "example" && state.controls.has("moved") ? { moved: "" } : {};
+    state.change({ [control.name]: select.value, ...left });
+  });
   updates.push(() => (select.value = state.get(control.name)));
   return labelled(control, select);
 }

@@ -1,6 +1,7 @@
 """The patch VAE as a task."""
 
 from lvae.tasks.patches import data, loss
+from lvae.tasks.patches.exploring import CODE, EXPLORER, page
 from lvae.tasks.patches.measures import evaluate
 from lvae.tasks.patches.modes import MODES
 from lvae.tasks.patches.pictures import figures
@@ -17,5 +18,7 @@ TASK = Task(
     loss=loss.loss,
     evaluate=evaluate,
     figures=figures,
-    modes=MODES,
+    modes={**MODES, "code": CODE},
+    explore=EXPLORER,
+    page=page,
 )

@@ -1,5 +1,6 @@
 """The VQ-VAE of brain slices as a task: configs/vqvae_brain.py."""
 
+from lvae.tasks.brain.codec.exploring import CODE, page
 from lvae.tasks.brain.codec.loss import load_data, loss, prepare, spec
 from lvae.tasks.brain.codec.measures import evaluate
 from lvae.tasks.brain.codec.modes import MODES
@@ -18,5 +19,6 @@ TASK = Task(
     loss=loss,
     evaluate=evaluate,
     figures=figures,
-    modes=MODES,
+    modes={**MODES, "code": CODE},
+    page=page,
 )

@@ -1,5 +1,6 @@
 """The prior over codes of brain slices as a task: configs/pixelcnn_brain.py."""
 
+from lvae.tasks.brain.prior.exploring import REPAINT, page
 from lvae.tasks.brain.prior.loss import load_data, loss, reload_data, spec
 from lvae.tasks.brain.prior.measures import evaluate
 from lvae.tasks.brain.prior.modes import MODES
@@ -19,5 +20,6 @@ TASK = Task(
     loss=loss,
     evaluate=evaluate,
     figures=figures,
-    modes=MODES,
+    modes={**MODES, "repaint": REPAINT},
+    page=page,
 )

@@ -90,12 +90,13 @@ def warp_points(
     run: Run[Settings],
     images: Float[np.ndarray, "frames high wide"],
     points: Float[np.ndarray, "frames count 2"],
+    together: int = BATCH,
 ) -> Float[np.ndarray, "frames count 2"]:
-    """Where these points of these moving images end up, px."""
+    """Where these points of these moving images end up, px. together: frames per call."""
     module = network(run.settings, run.spec)
     canvas = canvas_of(run.settings, run.spec)
     warp = functools.partial(_warped, module, canvas, dict(run.variables))
-    return in_batches(warp, images, points, size=BATCH)
+    return in_batches(warp, images, points, size=together)
 
 
 @functools.partial(jax.jit, static_argnames="canvas")

@@ -1,6 +1,7 @@
 """The registration task."""
 
 from lvae.tasks.grids.registration.data import load_data, spec
+from lvae.tasks.grids.registration.exploring import MOVE, page
 from lvae.tasks.grids.registration.loss import loss
 from lvae.tasks.grids.registration.measures import evaluate
 from lvae.tasks.grids.registration.modes import MODES
@@ -18,6 +19,7 @@ TASK = Task(
     loss=loss,
     evaluate=evaluate,
     figures=figures,
-    modes=MODES,
+    modes={**MODES, "move": MOVE},
+    page=page,
     reported=("validation",),  # what choices are compared by; the test split has names of its own
 )

@@ -85,7 +85,7 @@ CODE = Mode(
 )  # fmt: skip
 
 
-def explore(run: Run[Settings], data: Path | None) -> Exploration:
+def page(run: Run[Settings], data: Path | None) -> Exploration:
     """The page of a laser-grid run."""
     source = read(run, data)
     usual = _usual_strays(run, source)
@@ -93,15 +93,18 @@ def explore(run: Run[Settings], data: Path | None) -> Exploration:
     if usual is not None:
         help = f"Points more than {usual:.1f} px off: 1 in 100 points of real frames is."
         extra.append(Control("epipolar", "mark points off their epipolar lines", True, help))
+    true_picture = functools.lru_cache(maxsize=64)(functools.partial(_true_picture, run, source))
     return Exploration(
         latent_space.controls(source.space, extra),
-        lambda state: _shown(run, source, usual, state),
+        lambda state: _shown(run, source, true_picture, usual, state),
         Space(
             source.space.names,
             source.space.groups,
             source.space.mean,
             EXPLORER.label,
-            source.prior(0),
+            lambda indices: source.prior(0)(
+                indices
+            ),  # fitting takes seconds: not before it is asked
             functools.partial(_between, run, source),
         ),
     )
@@ -114,7 +117,13 @@ def _usual_strays(run: Run[Settings], source: Source) -> float | None:
     return None if off is None else float(np.nanpercentile(np.abs(off), USUAL))
 
 
-def _shown(run: Run[Settings], source: Source, usual: float | None, state: State) -> Shown:
+def _shown(
+    run: Run[Settings],
+    source: Source,
+    true_picture: Callable[[int, float | None], Picture],
+    usual: float | None,
+    state: State,
+) -> Shown:
     chosen = latent_space.code_options(state, len(source.space.spread))
     if not state["postprocess"]:
         chosen["postprocess"] = False
@@ -140,7 +149,7 @@ def _shown(run: Run[Settings], source: Source, usual: float | None, state: State
     pictures = [drawn]
     if options.example:
         row = source.space.names.index(options.example)
-        pictures.append(_true_picture(run, source, row, mark))
+        pictures.append(true_picture(row, mark))
         both = source.frames["visible"][row] & visible
         apart = np.linalg.norm(points - source.frames["points"][row], axis=-1)[both]
         if len(apart):
@@ -205,4 +214,4 @@ def rendered(run: Run[Settings], frames: Split) -> UInt8[np.ndarray, "n height w
     )
 
 
-EXPLORER = Explorer(encode, decode, rendered, label="recording", open=explore)
+EXPLORER = Explorer(encode, decode, rendered, label="recording")

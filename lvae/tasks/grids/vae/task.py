@@ -7,7 +7,7 @@ from lvae.tasks.grids.calibrated import measured_endoscope
 from lvae.tasks.grids.data import frame_size, load_recordings, real_frames
 from lvae.tasks.grids.scale import measured
 from lvae.tasks.grids.vae.drawing import design_of
-from lvae.tasks.grids.vae.exploring import CODE, EXPLORER
+from lvae.tasks.grids.vae.exploring import CODE, EXPLORER, page
 from lvae.tasks.grids.vae.measures import evaluate
 from lvae.tasks.grids.vae.modes import MODES
 from lvae.tasks.grids.vae.pictures import figures
@@ -60,6 +60,7 @@ TASK = Task(
     figures=figures,
     modes={**MODES, "code": CODE},
     explore=EXPLORER,
+    page=page,
     watched=("train", "validation"),
     reported=("train", "validation"),
 )

@@ -1,7 +1,7 @@
 """The regularised autoencoders as a task: configs/autoencoder.py."""
 
 from lvae.tasks.images.autoencoder.data import load_data, spec
-from lvae.tasks.images.autoencoder.exploring import EXPLORER
+from lvae.tasks.images.autoencoder.exploring import CODE, EXPLORER, page
 from lvae.tasks.images.autoencoder.loss import loss
 from lvae.tasks.images.autoencoder.measures import evaluate
 from lvae.tasks.images.autoencoder.modes import MODES
@@ -20,6 +20,7 @@ TASK = Task(
     loss=loss,
     evaluate=evaluate,
     figures=figures,
-    modes=MODES,
+    modes={**MODES, "code": CODE},
     explore=EXPLORER,
+    page=page,
 )

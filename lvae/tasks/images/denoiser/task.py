@@ -1,6 +1,7 @@
 """The denoisers as a task: configs/denoise_conv.py, configs/denoise_mlp.py."""
 
 from lvae.tasks.images.denoiser.data import load_data, spec
+from lvae.tasks.images.denoiser.exploring import LEVEL, page
 from lvae.tasks.images.denoiser.loss import loss
 from lvae.tasks.images.denoiser.measures import evaluate
 from lvae.tasks.images.denoiser.modes import MODES
@@ -18,6 +19,7 @@ TASK = Task(
     loss=loss,
     evaluate=evaluate,
     figures=figures,
-    modes=MODES,
+    modes={**MODES, "level": LEVEL},
+    page=page,
     reported=("train", "test"),  # the flat numbers are the held-out ones: the test split is last
 )
