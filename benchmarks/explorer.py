@@ -46,7 +46,8 @@ MOVES = """async ([moves, question]) => {
     } else {
       slider.value = value;
       slider.dispatchEvent(new Event('input', { bubbles: true }));
-      while (image.getAttribute('href') === before && performance.now() < start + 10000) await new Promise(done => setTimeout(done, 0));
+      while (image.getAttribute('href') === before && performance.now() < start + 10000)
+        await new Promise(done => setTimeout(done, 0));
       await frame();
       await frame();
     }
@@ -93,8 +94,9 @@ def page(workdir: Path) -> Iterator[Any]:
 
 
 def trained(folder: Path) -> Path:
-    """A short run of the default config."""
+    """A short run of the default config, with 96 latent dimensions."""
     steps = ["training.steps=100", "training.checkpoint_every=100", "training.evaluate_every=0"]
+    steps.append("model.latents=96")
     flags = [f"--config.{step}" for step in steps]
     words = [sys.executable, "train.py", "--config=default", f"--workdir={folder}", *flags]
     subprocess.run(words, cwd=ROOT, check=True, capture_output=True)
