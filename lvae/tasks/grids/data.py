@@ -94,9 +94,8 @@ def read_source(settings: RecordingSettings, path: Path | None) -> Split:
       UserError: see `lvae.data.recordings.reading`.
     """
     if path is None:
-        if isinstance(
-            settings, DataSettings
-        ):  # simulating frames that are then left out takes long
+        if isinstance(settings, DataSettings):
+            # Simulating frames that are then left out takes long.
             settings = dataclasses.replace(settings, extra_recordings=0)
         return real_frames(load_recordings(settings))
     geometry = settings.geometry()

@@ -18,10 +18,12 @@ from lvae.tasks.exploring import Control, Drawn, Exploration, Layer, Picture, Sh
 from lvae.tasks.grids import layers, samples
 from lvae.tasks.grids.calibrated import epipolar_strays
 from lvae.tasks.grids.data import of_frame_size, read_source
-from lvae.tasks.grids.scale import scale_of
+from lvae.tasks.grids.scale import decimals_of, scale_of
 from lvae.tasks.grids.vae import drawing
+from lvae.tasks.grids.vae.design import Laws
+from lvae.tasks.grids.vae.laws import SAMPLES, laws_of
 from lvae.tasks.grids.vae.modes import Drawing, GridOptions, Notes, drawn_grids, grid_plan
-from lvae.tasks.grids.vae.prior import Draw, seeded_prior
+from lvae.tasks.grids.vae.prior import Draw, noise_codes, seeded_prior
 from lvae.tasks.grids.vae.settings import Settings
 from lvae.tasks.latent_space import CodeOptions, LatentSpace
 from lvae.tasks.task import Explorer, Mode, Plan, Request, Run, Split
@@ -38,11 +40,13 @@ class GridCodeOptions(GridOptions, CodeOptions):
 
 
 class Source(NamedTuple):
-    """What codes start from. prior: seed -> the prior's codes; fitted when it is first asked for."""
+    """What codes start from. prior: seed -> the prior's codes. laws: of the noise and of missing
+    points, for frames or for samples of the prior. Both are fitted when they are first asked for."""
 
     frames: Split
     space: LatentSpace
     prior: Callable[[int], Draw]
+    laws: Callable[[bool], Laws]
 
 
 def read(run: Run[Settings], data: Path | None) -> Source:
@@ -53,7 +57,15 @@ def read(run: Run[Settings], data: Path | None) -> Source:
     groups = [str(number) for number in frames["recording"].tolist()]
     fitted = functools.cache(lambda: seeded_prior(run))
     space = latent_space.latent_space(names, groups, codes.mean, codes.deviation)
-    return Source(frames, space, lambda seed: fitted()(seed))
+
+    @functools.cache
+    def laws(of_frames: bool) -> Laws:
+        some = np.arange(SAMPLES)
+        if of_frames:
+            return laws_of(run, noise_codes(codes, 0)(some), frames)
+        return laws_of(run, fitted()(0)(some))
+
+    return Source(frames, space, lambda seed: fitted()(seed), laws)
 
 
 def code(run: Run[Settings], request: Request) -> Plan:
@@ -76,7 +88,8 @@ def at_code(source: Source, request: Request) -> Drawing:
         )
         return values, [{"code": [round(float(one), 6) for one in row]} for row in values]
 
-    return Drawing(codes, request.num_samples or 1, options.factor)
+    laws = source.laws(bool(options.example)) if options.factor else Laws()
+    return Drawing(codes, request.num_samples or 1, options.factor, laws=laws)
 
 
 CODE = Mode(
@@ -132,7 +145,7 @@ def _shown(
     indices, size = np.arange(1), scale_of(run.spec).frame
     raw, written, notes = drawn_grids(run, request, at_code(source, request), indices)
     (sample,) = samples.grid_samples(
-        [samples.FIRST_ID], written.points, written.visible, size, notes
+        [samples.FIRST_ID], written.points, written.visible, size, notes, decimals_of(run.spec)
     )
     encoded = sample.encode()
     points, visible = sample.arrays["points"], sample.arrays["visible"]
