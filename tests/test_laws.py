@@ -57,6 +57,11 @@ def test_grids_that_are_rougher_than_frames_get_no_noise():
     assert max(law.along_x, law.along_y) < 0.3
 
 
+def test_frames_without_four_neighbours_say_nothing_of_noise():
+    points, factors = grids(3, 0)
+    assert fit_noise_law(points, factors, 0, np.full((4, 2), np.nan)) == NoiseLaw(1.0, 1.0, 0.0)
+
+
 def test_roughness_is_that_of_the_errors_and_not_of_the_shape():
     points, _ = grids(300, 0)
     everywhere = np.ones(points.shape[:3], bool)

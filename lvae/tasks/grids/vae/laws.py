@@ -71,7 +71,12 @@ def fit_noise_law(
       factors: lower Cholesky factors of the likelihood's covariances, px.
       decimals: of the coordinates of frames.
       wanted: `roughness` of real frames.
+
+    Returns:
+      The law; the likelihood's own noise where no frame has four neighbours in a line.
     """
+    if not np.isfinite(wanted).all(axis=1).any():
+        return Laws().noise
     random = np.random.default_rng(0)
     shaken = np.einsum("nrcde,nrce->nrcd", factors, random.standard_normal(points.shape))
     level = random.standard_normal((len(points), 1, 1, 1))
