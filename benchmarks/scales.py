@@ -38,7 +38,7 @@ GRIDS = (
 )  # rows, columns; the first is the yardstick
 FRAMES = ((768, 768), (256, 256), (256, 512))  # width, height
 SMALLER = 3  # times, the last two frames
-SAMPLES = 1000  # of `prior`
+SAMPLES = 300  # of `prior`
 LENGTHS = ("train error, px", "error, px", "95 % of errors below, px", "novelty of prior, px")
 
 
