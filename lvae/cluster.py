@@ -66,7 +66,7 @@ def check(cluster: str) -> str:
             extra = "kubernetes" if package == "dask_kubernetes" else "cluster"
             raise UserError(f"--cluster={cluster}: needs {package}; pip install 'lvae[{extra}]'")
     if needed:
-        _read_options(cluster, Path(value))
+        read_options(cluster)
     return cluster
 
 
@@ -211,7 +211,7 @@ def _connected(cluster: str) -> Iterator[Any]:
 
 def _started(cluster: str, file: Path) -> Any:
     """A scheduler here whose workers are jobs of Slurm, or both as pods of Kubernetes."""
-    options = _read_options(cluster, file)
+    options = read_options(cluster)
     try:
         if cluster.startswith("kubernetes"):
             from dask_kubernetes.operator import KubeCluster
@@ -246,14 +246,15 @@ def _refuse_unknown(options: Mapping[str, Any], file: Path) -> None:
             )
 
 
-def _read_options(cluster: str, file: Path) -> dict[str, Any]:
-    """A YAML file of options by name.
+def read_options(cluster: str) -> dict[str, Any]:
+    """The options by name in the file of "slurm:FILE" or "kubernetes:FILE".
 
     Raises:
       UserError: it is absent, or something else.
     """
     import yaml
 
+    file = Path(cluster.partition(":")[2])
     try:
         options = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:

@@ -5,13 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from lvae import cluster
+import lvae
+from lvae import cluster, experiments
 from lvae.errors import UserError
+from lvae.runs import modes, spreading
+from lvae.runs.export.writer import Layout
+from lvae.tasks.task import Request
 
 HERE = Path(__file__).parent
 
@@ -132,6 +137,48 @@ def test_mistakes_and_progress_come_home(dask, tmp_path):
     assert again == [(0, "done")]
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return lvae.train("patches:smoke_digits", workdir=tmp_path_factory.mktemp("run"))
+
+
+def test_a_set_drawn_by_workers_one_of_which_is_killed_is_that_of_one_process(
+    dask, trained, tmp_path
+):
+    """The worker is killed once a shard is under way."""
+    address, workers = dask
+    loaded = trained.loaded
+    options = loaded.task.modes["prior"].options()
+    request = Request("prior", seed=5, num_samples=1000, options=options)
+    modes.draw(loaded, request, tmp_path / "whole")
+
+    def kill():
+        while not list((tmp_path / "parts").glob(".progress-*")):
+            time.sleep(0.01)
+        workers[0].kill()
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    where = (loaded.run.workdir, request, tmp_path / "parts", Layout(), address, "cpu")
+    assert spreading.draw(loaded, *where).written == 1000
+    killer.join()
+    names = sorted(path.name for path in (tmp_path / "whole").iterdir())
+    assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == names
+    for name in names:
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_seeds_trained_by_workers_are_those_of_one_process(dask, trained, tmp_path, capfd):
+    config = experiments.read("patches:smoke_digits")
+    spreading.train_seeds(config, [config.seed, config.seed + 1], tmp_path, dask[0], "cpu")
+    metrics = [tmp_path / f"seed-{config.seed + more}" / "metrics.csv" for more in (0, 1)]
+    assert metrics[0].read_bytes() == (trained.loaded.run.workdir / "metrics.csv").read_bytes()
+    assert metrics[1].read_bytes() != metrics[0].read_bytes()
+    said = capfd.readouterr().err
+    assert f"seed {config.seed + 1}: step" in said
+    assert f"seed {config.seed}: {tmp_path / f'seed-{config.seed}'} is complete" in said
+
+
 def test_a_killed_workers_calls_are_made_again(dask, tmp_path):
     address, workers = dask
     arguments = [(str(tmp_path), number) for number in range(24)]
@@ -159,10 +206,9 @@ def test_processes_of_this_machine(monkeypatch, tmp_path):
 
 
 SBATCH = """#!/bin/sh
-# Stands in for Slurm's: runs the script at once, under a number that scancel knows.
-sh "$1" > "$JOBS/out" 2>&1 &
-echo $! > "$JOBS/pid"
+# Stands in for Slurm's: keeps the script and runs it at once, under a number that scancel knows.
 cp "$1" "$JOBS/script"
+sh "$JOBS/script" > "$JOBS/out" 2>&1 &
 echo "Submitted batch job $!"
 """
 SCANCEL = """#!/bin/sh

@@ -124,8 +124,17 @@ def test_a_sample_is_always_drawn_in_the_same_block(tmp_path):
         blocks.append(indices.tolist())
         return draw(indices)
 
-    write(tmp_path, plan_of(draw=watched), shard=(1, 2))  # samples 5 to 9
+    write(tmp_path, plan_of(draw=watched), shard=(1, 2))  # samples 4 to 9
     assert blocks[:2] == [[4, 5, 6, 7], [8, 9]]
+
+
+def test_a_journal_that_goes_while_another_shard_looks_is_no_fault(tmp_path, monkeypatch):
+    """A shard that finishes removes its journal; the folder may have been listed just before."""
+    write(tmp_path, shard=(0, 2))
+    gone = journal.journal_path(tmp_path, (0, 2))
+    listed = journal.records(tmp_path)
+    monkeypatch.setattr(journal, "records", lambda out: [*listed, gone])
+    assert write(tmp_path, shard=(1, 2)).written
 
 
 def test_loose_files_are_shared_out_evenly(tmp_path):

@@ -6,6 +6,7 @@ import typing
 from pathlib import Path
 from typing import Any, NoReturn
 
+from lvae import cluster
 from lvae.commands.process import DEVICES
 from lvae.errors import UserError
 
@@ -117,6 +118,16 @@ def add_hosts(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--process_id", type=int, default=-1, help="This process, from 0, with --coordinator."
+    )
+
+
+def add_cluster(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """--cluster; `lvae.cluster.check` says whether a value is valid."""
+    parser.add_argument(
+        "--cluster",
+        default=cluster.HERE,
+        help=f"{purpose} {cluster.FORMS}: this process, N processes, a running Dask scheduler, jobs of "
+        "Slurm or pods of Kubernetes as FILE says (docs/cluster.md).",
     )
 
 

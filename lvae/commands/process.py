@@ -104,33 +104,9 @@ def prepare_jax(device: str) -> None:
     Raises:
       UserError: the kind of device that was asked for is absent.
     """
-    import jax
-    from absl import logging
+    from lvae.runs import devices
 
-    logging.set_verbosity(logging.WARNING)  # JAX tells which backends it did not find
-    cache = cache_folder()
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR") and cache is not None:
-        jax.config.update("jax_compilation_cache_dir", str(cache))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    if device != "auto":
-        platforms = {"gpu": "cuda,rocm"}.get(device, device)
-        jax.config.update("jax_platforms", platforms.split(",")[0])
-    try:
-        jax.devices()
-    except (RuntimeError, AssertionError) as error:  # JAX asserts where a platform was asked for
-        raise UserError(
-            f"--device={device} (JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}): no such "
-            f"device is found here ({one_line(error)[:160]}); choose --device=cpu"
-        ) from error
-
-
-def cache_folder() -> Path | None:
-    """Where compiled programs are kept; None for a user without a home, as in containers."""
-    try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:
-        return None
-    return base / "lvae"
+    devices.prepare(device)
 
 
 def one_line(error: BaseException) -> str:

@@ -6,6 +6,7 @@ shows the mode's own options.
 
 from pathlib import Path
 
+from lvae import cluster
 from lvae.commands import arguments, process
 from lvae.errors import UserError
 
@@ -32,17 +33,26 @@ def main(words: list[str]) -> None:
     mode = modes.find_mode(task, chosen.mode, f"the task {config.task} of {place}")
     options = arguments.mode_options(chosen.mode, mode.options, rest, mode.help)
     shard = modes.parse_shard(chosen.shard)
+    if cluster.check(chosen.cluster) != cluster.HERE and (shard[1] > 1 or chosen.coordinator):
+        raise UserError(
+            f"--cluster={chosen.cluster}: draws all shards; leave out --shard and --coordinator"
+        )
     process.initialize_hosts(chosen)
     process.prepare_jax(chosen.device)
 
+    from lvae.runs import spreading
     from lvae.runs.export.writer import Layout
     from lvae.tasks.task import Request
 
     request = Request(chosen.mode, chosen.seed, chosen.num_samples, chosen.data, options)
     folder = place.parent / f"{place.stem}-samples" if chosen.model else place / "samples"
     out = chosen.out or folder / chosen.mode
-    run = restoring.load_run(task, config, place)
-    modes.draw(restoring.Loaded(task, config, run), request, out, Layout(chosen.format, shard))
+    loaded = restoring.Loaded(task, config, restoring.load_run(task, config, place))
+    layout = Layout(chosen.format, shard)
+    if chosen.cluster == cluster.HERE:
+        modes.draw(loaded, request, out, layout)
+    else:
+        spreading.draw(loaded, place, request, out, layout, chosen.cluster, chosen.device)
 
 
 def mode_help(name: str, workdir: Path) -> str:
@@ -113,6 +123,7 @@ def _parser() -> arguments.Parser:
         default="0/1",
         help="Part i/n of the samples, i from 0: n processes share the work, in any order.",
     )
+    arguments.add_cluster(parser, "Where all shards are drawn:")
     arguments.add_hosts(parser)
     arguments.add_device(parser)
     return parser

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from lvae import experiments
+from lvae import cluster, experiments
 from lvae.commands import arguments, process
 from lvae.errors import UserError
 
@@ -20,17 +20,25 @@ def main(words: list[str]) -> None:
     config_words = [word for word in words if is_config(word)]
     chosen = _parser().parse_args([word for word in words if word not in config_words])
     file, config = read_config(config_words)
+    elsewhere = cluster.check(chosen.cluster) != cluster.HERE
+    if elsewhere and (chosen.seeds == 1 or chosen.coordinator):
+        raise UserError(
+            f"--cluster={chosen.cluster}: trains one seed a call; give --seeds, and no --coordinator"
+        )
     process.initialize_hosts(chosen)
     process.prepare_jax(chosen.device)
 
-    from lvae.runs import loop
+    from lvae.runs import loop, spreading
     from lvae.tasks import registry
 
     task = registry.find(config.task)
     workdir = chosen.workdir or Path("runs") / Path(file).stem
     if chosen.seeds > 1:
         seeds = range(config.seed, config.seed + chosen.seeds)
-        loop.train_seeds(task, config, seeds, workdir)
+        if elsewhere:
+            spreading.train_seeds(config, seeds, workdir, chosen.cluster, chosen.device)
+        else:
+            loop.train_seeds(task, config, seeds, workdir)
     else:
         loop.train(task, config, workdir)
 
@@ -57,6 +65,7 @@ def _parser() -> arguments.Parser:
         help="Seeds trained at once, counted from config.seed; above 1 the runs go to "
         "WORKDIR/seed-N.",
     )
+    arguments.add_cluster(parser, "Where the seeds are trained, one a call:")
     arguments.add_hosts(parser)
     arguments.add_device(parser)
     return parser

@@ -1,11 +1,48 @@
 """Devices and hosts: one mesh over all of them, the batch split along it, the state on each."""
 
+import os
+from pathlib import Path
+
 import jax
 import numpy as np
+from absl import logging
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
 from lvae.errors import UserError
+
+
+def prepare(device: str) -> None:
+    """Chooses the kind of device, "auto" for JAX's own choice, and keeps compiled programs between
+    runs.
+
+    Raises:
+      UserError: the kind of device that was asked for is absent.
+    """
+    logging.set_verbosity(logging.WARNING)  # JAX tells which backends it did not find
+    cache = cache_folder()
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR") and cache is not None:
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    if device != "auto":
+        platforms = {"gpu": "cuda,rocm"}.get(device, device)
+        jax.config.update("jax_platforms", platforms.split(",")[0])
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # JAX asserts where a platform was asked for
+        raise UserError(
+            f"--device={device} (JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}): no such "
+            f"device is found here ({' '.join(str(error).split())[:160]}); choose --device=cpu"
+        ) from error
+
+
+def cache_folder() -> Path | None:
+    """Where compiled programs are kept; None for a user without a home, as in containers."""
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return None
+    return base / "lvae"
 
 
 def initialize_hosts(coordinator: str, process_count: int, process_id: int) -> None:

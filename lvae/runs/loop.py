@@ -83,7 +83,7 @@ def train_seeds(
       UserError: as `train`.
     """
     workdir = Path(workdir)
-    everyone = [_member(task, _with_seed(config, seed), workdir / f"seed-{seed}") for seed in seeds]
+    everyone = [_member(task, with_seed(config, seed), workdir / f"seed-{seed}") for seed in seeds]
     return _train_members(task, everyone, workdir)
 
 
@@ -91,7 +91,8 @@ def _member(task: Task[Any], config: Config, workdir: Path) -> Member:
     return Member(config, configuration.parse(task.settings, config), workdir)
 
 
-def _with_seed(config: Config, seed: int) -> Config:
+def with_seed(config: Config, seed: int) -> Config:
+    """A copy of the config with this seed."""
     changed = copy.deepcopy(config)
     changed.seed = seed
     return changed

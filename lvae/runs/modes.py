@@ -35,13 +35,10 @@ def draw(loaded: Loaded, request: Request, out: Path, layout: Layout = Layout())
       UserError: an unknown mode, a format that it cannot write, bad input, a folder that holds
         something else, a full disk.
     """
-    mode = find_mode(loaded.task, request.mode, f"the task {loaded.config.task}")
-    formats.check(layout.format, mode.formats, request.mode)
-    if request.data is not None:
-        refuse_input_folder(request.data, out)
+    mode = check(loaded, request, out, layout)
     if jax.process_count() > 1:
         here = (jax.process_index(), jax.process_count())
-        layout = Layout(layout.format, here, layout.samples_per_file)
+        layout = dataclasses.replace(layout, shard=here)
     if request.options is None:
         request = dataclasses.replace(request, options=mode.options())
     plan = planned(loaded, request)
@@ -56,6 +53,19 @@ def draw(loaded: Loaded, request: Request, out: Path, layout: Layout = Layout())
         )
         progress.note(str(summary))
     return summary
+
+
+def check(loaded: Loaded, request: Request, out: Path, layout: Layout) -> Mode:
+    """The mode that is asked for, if it can be drawn into `out`.
+
+    Raises:
+      UserError: an unknown mode, a format that it cannot write, the folder of the input.
+    """
+    mode = find_mode(loaded.task, request.mode, f"the task {loaded.config.task}")
+    formats.check(layout.format, mode.formats, request.mode)
+    if request.data is not None:
+        refuse_input_folder(request.data, out)
+    return mode
 
 
 def planned(loaded: Loaded, request: Request) -> Plan:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from lvae import cluster
+
 
 class Progress:
     """Rate and remaining time, neither of which counts compiling and evaluating.
@@ -41,7 +43,9 @@ class Progress:
             self._live.stop()
 
     def note(self, text: str) -> None:
-        """One line that stays."""
+        """One line that stays; of a call on a cluster it also goes to the command."""
+        if self._enabled:
+            cluster.tell(text)
         if self._live:
             self._live.console.print(text, markup=False, highlight=False)
         elif self._enabled:

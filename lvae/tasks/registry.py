@@ -42,5 +42,5 @@ def find(name: str) -> Task[Any]:
 
 
 @functools.cache
-def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
+def _entry_points() -> dict[str, Any]:  # of importlib_metadata's class, where Dask imports that
     return {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}

@@ -74,7 +74,7 @@ def check_same(header: Header, out: Path, shards: int, *, ignore: tuple[str, ...
 
 def read_header(path: Path) -> Header | None:
     """What was asked for, from the first lines of a manifest or journal; None if a journal ends in
-    them.
+    them, or has gone.
 
     Raises:
       UserError: the file is no record of an export.
@@ -90,6 +90,8 @@ def read_header(path: Path) -> Header | None:
                     return header
                 lines.append(line)
     except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, FileNotFoundError) and path.suffix == ".jsonl":
+            return None  # another shard has finished since the folder was listed
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path}: cannot be read ({reason}); choose another folder") from error
     if path.suffix == ".jsonl":
@@ -141,6 +143,10 @@ def _sample(line: bytes) -> str | None:
     return text if whole else None
 
 
+class BusyError(UserError):
+    """Another process is at the same part of the same data set."""
+
+
 class Journal:
     """The samples finished so far, on disk."""
 
@@ -148,7 +154,8 @@ class Journal:
         """Opens the journal at `path`, or begins it.
 
         Raises:
-          UserError: another process is at it, or it cannot be written.
+          BusyError: another process is at it.
+          UserError: it cannot be written.
         """
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,7 +165,7 @@ class Journal:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self._file.close()
-                raise UserError(
+                raise BusyError(
                     f"{path.parent}: another process is writing this data set; wait or stop it"
                 ) from None
             except OSError:

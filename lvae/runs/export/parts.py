@@ -35,11 +35,15 @@ class Parts:
 
     @property
     def own(self) -> range:
-        """Indices of this shard: an equal stretch of the samples, or of the packed files."""
+        """Indices of this shard: an equal stretch of the samples, or of the packed files. Where there
+        are enough samples it holds whole blocks, so that no block is drawn by two shards."""
         index, count = self.shard
-        samples = len(self.plan.names)
+        samples, block = len(self.plan.names), self.plan.block
         if self.format == "files":
-            return range(samples * index // count, samples * (index + 1) // count)
+            cuts = [samples * cut // count for cut in (index, index + 1)]
+            if samples >= block * count:
+                cuts = [cut if cut == samples else round(cut / block) * block for cut in cuts]
+            return range(*cuts)
         files = -(-samples // self.length)
         first, last = files * index // count, files * (index + 1) // count
         return range(min(samples, first * self.length), min(samples, last * self.length))

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from lvae import atomic
 from lvae.errors import UserError
 from lvae.imaging import sheets
-from lvae.runs.export import formats, journal
+from lvae.runs.export import checks, formats, journal
 from lvae.runs.export.parts import Part, Parts
 from lvae.storage import records
 from lvae.tasks.task import Encoded, Plan, Sample
@@ -39,11 +39,13 @@ Noted = tuple[str, Encoded, Mapping[str, Any]]  # name, files, entry in the mani
 @dataclasses.dataclass(frozen=True)
 class Summary:
     """What a call did. total: samples that were asked of it. written: how many it wrote; 0 if the
-    data set, or this shard of it, was complete before."""
+    data set, or this shard of it, was complete before. pictures: those of the contact sheet that it
+    came by, by index."""
 
     out: Path
     total: int
     written: int
+    pictures: Mapping[int, np.ndarray] = dataclasses.field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         if not self.written:
@@ -61,13 +63,15 @@ class Layout:
     format: "files", "webdataset" or "parquet". shard: (i, n): the i-th of n parts only, counted
     from 0; when all are there `journal.merge` makes their manifests one. samples_per_file: of the
     packed formats; shards hold whole files. preview: pictures on the contact sheet, spread over the
-    data set; 0 for none. workers: threads that encode; None for one per core.
+    data set; 0 for none. extras: whether to write that sheet, and what the plan says about the whole
+    set. workers: threads that encode; None for one per core.
     """
 
     format: str = "files"
     shard: tuple[int, int] = (0, 1)
     samples_per_file: int = 1000
     preview: int = 24
+    extras: bool = True
     workers: int | None = None
 
 
@@ -79,6 +83,7 @@ def write_data_set(
     *,
     versions: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    pictures: Mapping[int, np.ndarray] | None = None,
 ) -> Summary:
     """Writes the samples that are not there yet, then the manifest.
 
@@ -90,6 +95,7 @@ def write_data_set(
       layout: how they lie on the disk.
       versions: of packages that the samples depend on, for the manifest.
       progress: called with how many samples are done and how many there are.
+      pictures: for the contact sheet, those that other calls came by.
 
     Raises:
       UserError: the folder holds another data set or files of unknown origin; two samples would be
@@ -97,13 +103,13 @@ def write_data_set(
     """
     parts = Parts(plan, layout.format, layout.shard, layout.samples_per_file)
     header = _header(request, plan, layout, versions or {})
-    _check_names(plan, out)
+    checks.names(plan, out, own=(PREVIEW,))
     manifest = journal.manifest_path(out, layout.shard)
     finished = manifest.exists() or (out / "manifest.json").exists()
     ignored = ("versions",) if finished else ()
     journal.check_same(header, out, layout.shard[1], ignore=ignored)
-    _check_origin(out, plan)
-    writer = _Writer(out, plan, parts, layout, progress)
+    checks.origin(out, plan)
+    writer = _Writer(out, plan, parts, layout, progress, pictures or {})
     if finished:
         return _complete(writer, header)
     try:
@@ -124,7 +130,7 @@ def write_data_set(
         journal.write_manifest(manifest, header, journal.sample_lines(book.path), writer.staging)
         shutil.rmtree(writer.staging, ignore_errors=True)
         book.path.unlink()
-    return Summary(out, len(parts.own), len(parts.own) - done)
+    return Summary(out, len(parts.own), len(parts.own) - done, writer.pictures)
 
 
 def _complete(writer: "_Writer", header: journal.Header) -> Summary:
@@ -139,7 +145,7 @@ def _complete(writer: "_Writer", header: journal.Header) -> Summary:
         journal.journal_path(out, writer.layout.shard).unlink(missing_ok=True)
     if missing:
         shutil.rmtree(writer.staging, ignore_errors=True)
-    return Summary(out, len(parts.own), sum(len(part.indices) for part in missing))
+    return Summary(out, len(parts.own), sum(len(part.indices) for part in missing), writer.pictures)
 
 
 class _Writer:
@@ -152,6 +158,7 @@ class _Writer:
         parts: Parts,
         layout: Layout,
         progress: Callable[[int, int], None] | None,
+        pictures: Mapping[int, np.ndarray],
     ):
         self.out, self.plan, self.parts, self.layout = out, plan, parts, layout
         self.progress = progress
@@ -160,7 +167,7 @@ class _Writer:
         wanted = min(layout.preview, len(plan.names))
         places = np.linspace(0, len(plan.names) - 1, wanted).round().astype(int)
         self.shown = dict.fromkeys(places.tolist())  # index -> picture, once it is known
-        self._pictures: dict[int, np.ndarray] = {}
+        self.pictures = dict(pictures)
 
     def write(
         self, parts: Sequence[Part], book: journal.Journal | None = None, done: int = 0
@@ -189,20 +196,22 @@ class _Writer:
                 if tuple(sample.files) != tuple(plan.suffixes):
                     raise ValueError(f"files {tuple(sample.files)}; the plan says {plan.suffixes}")
                 if index in self.shown:
-                    self._pictures[index] = _small(sample.picture)
+                    self.pictures[index] = _small(sample.picture)
                 add(plan.names[index], sample)
                 notes.append({"name": plan.names[index], **records.plain(provenance)})
         return notes
 
     def write_extras(self) -> None:
         """The contact sheet, which every shard draws alike from samples all over the data set, and
-        what the plan says about the whole."""
+        what the plan says about the whole; where the layout has them."""
+        if not self.layout.extras:
+            return
         path = self.out / PREVIEW
         if self.shown and not path.exists():
-            missing = [index for index in self.shown if index not in self._pictures]
+            missing = [index for index in self.shown if index not in self.pictures]
             for index, sample, _ in self._encoded(missing):
-                self._pictures[index] = _small(sample.picture)
-            pictures = [self._pictures[index] for index in self.shown]
+                self.pictures[index] = _small(sample.picture)
+            pictures = [self.pictures[index] for index in self.shown]
             sheet = sheets.contact_sheet(pictures, smallest=84)
             atomic.write_bytes(path, sheets.png(sheet), self.staging)
         for name, content in self.plan.extras.items():
@@ -273,54 +282,6 @@ def _header(
     }
     header = {**request, **plan.settings, "export": export, "versions": {**ours, **versions}}
     return json.loads(json.dumps(header))
-
-
-def _check_names(plan: Plan, out: Path) -> None:
-    """No two samples are one file, and none is a file of the exporter's own.
-
-    Raises:
-      UserError: see above.
-    """
-    if not isinstance(plan.names, list | tuple):
-        return  # counted through
-    reserved = {PREVIEW, "manifest.json", *plan.extras}
-    taken: set[str] = set()
-    for name in plan.names:
-        for suffix in plan.suffixes:
-            file = f"{name}{suffix}"
-            if file in reserved:
-                raise UserError(
-                    f"{out / file}: an input of this name would be written over {file}; rename it"
-                )
-            if file in taken:
-                raise UserError(
-                    f"{out / file}: two inputs would both become this file; rename one of them"
-                )
-            taken.add(file)
-
-
-def _check_origin(out: Path, plan: Plan) -> None:
-    """Refuses to write among files that no record explains: they could be somebody's recordings.
-
-    Raises:
-      UserError: see above.
-    """
-    if not out.is_dir() or journal.records(out):
-        return
-    known = plan.names if not isinstance(plan.names, list | tuple) else set(plan.names)
-    with os.scandir(out) as entries:
-        for entry in entries:
-            ours = any(
-                entry.name.endswith(suffix) and entry.name.removesuffix(suffix) in known
-                for suffix in plan.suffixes
-            )
-            if ours or (
-                entry.name.startswith("data-") and entry.name.endswith((".tar", ".parquet"))
-            ):
-                raise UserError(
-                    f"{out}: holds {entry.name} but no manifest of a data set drawn here; choose "
-                    "another folder"
-                )
 
 
 def _unfinished(out: Path, parts: Parts, journal_file: Path) -> tuple[list[Part], int]:
