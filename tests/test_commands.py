@@ -1,6 +1,7 @@
 """The commands as their users run them: wrong use is one line on stderr and exit status 2."""
 
 import concurrent.futures
+import dataclasses
 import json
 import os
 import subprocess
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import complaint, run
+from commands import ROOT, complaint, run
 from PIL import Image
 
 from lvae.commands import process, sample
 from lvae.data.lasten import write_frames
 from lvae.errors import UserError
+from lvae.tasks import registry
 
 SMOKE = "--config=configs/default.py:smoke"
 
@@ -221,3 +223,20 @@ def test_help_of_a_mode_without_a_run_is_that_of_every_task_that_has_it(tmp_path
         assert f"--mode=prior of the task {task}: " in text
     with pytest.raises(UserError, match="--mode=dream: no such mode; there are anomaly, corrupt"):
         sample.mode_help("dream", tmp_path)
+
+
+def test_options_of_all_modes_are_found_without_importing_them():
+    """What `sample` refuses before it imports a task must be what no mode knows."""
+    known = {
+        name
+        for file in (ROOT / "lvae/tasks").rglob("*.py")
+        for name in sample.OPTION.findall(file.read_text())
+    }
+    modes = [mode for task in registry.names() for mode in registry.find(task).modes.values()]
+    for mode in modes:
+        fields = [field.name for field in dataclasses.fields(mode.options)]
+        assert set(fields) <= known
+        sample.refuse_misspelt([f"--{name}=1" for name in fields], "mode", "laser_grid")
+    sample.refuse_misspelt(["--anything=1"], "mode", "a task of another package")
+    with pytest.raises(UserError, match=r"--factr=2: .*did you mean --factor\? See --mode=noise"):
+        sample.refuse_misspelt(["--factr=2"], "noise", "laser_grid")

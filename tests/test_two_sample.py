@@ -65,7 +65,7 @@ def test_frames_of_held_out_groups_are_never_learned_from(monkeypatch):
             seen.append((rows, labels, weights))
             return super().fit(rows, labels, weights)
 
-    monkeypatch.setattr(two_sample, "RandomForestClassifier", Spy)
+    monkeypatch.setattr("sklearn.ensemble.RandomForestClassifier", Spy)
     two_sample.two_sample_auroc(real, drawn, groups, drawn_groups, trees=2, most_drawn=1)
     real_fold, drawn_fold = two_sample.folds(groups, drawn_groups, 0)
     assert len(seen) == 8

@@ -4,6 +4,9 @@ The run directory, or the file of a model, holds everything that is needed. `--m
 shows the mode's own options.
 """
 
+import difflib
+import importlib.metadata
+import re
 from pathlib import Path
 
 from lvae import cluster
@@ -23,8 +26,9 @@ def main(words: list[str]) -> None:
     place = arguments.chosen_run(chosen, words)
     from lvae.storage import records
 
-    if chosen.model is None:
-        records.read_config(place)  # refused before JAX is imported, which takes a second
+    if chosen.model is None:  # refused before JAX and the task are imported, which takes seconds
+        task_name = records.read_config(place).get("task")
+        refuse_misspelt(rest, chosen.mode, str(task_name))
 
     from lvae.runs import modes
     from lvae.tasks import restoring
@@ -53,6 +57,29 @@ def main(words: list[str]) -> None:
         modes.draw(loaded, request, out, layout)
     else:
         spreading.draw(loaded, place, request, out, layout, chosen.cluster, chosen.device)
+
+
+OPTION = re.compile(r"^    (\w+):[^=\n]*= (?:\w+\.)?option\(", re.MULTILINE)
+
+
+def refuse_misspelt(words: list[str], mode: str, task: str) -> None:
+    """Refuses a word that is an option of no mode of any task here, which is read from their text: to
+    import the task takes seconds. Of a task in another package all words pass.
+
+    Raises:
+      UserError: see above.
+    """
+    (point, *_) = [*importlib.metadata.entry_points(group="lvae.tasks", name=task), None]
+    if not words or point is None or not point.value.startswith("lvae."):
+        return
+    files = (Path(__file__).parents[1] / "tasks").rglob("*.py")
+    known = {name for file in files for name in OPTION.findall(file.read_text(encoding="utf-8"))}
+    for word in words:
+        name = word.partition("=")[0].removeprefix("--")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean --{near[0]}?" if near else "no mode has such an option"
+            arguments.refuse_unknown([word], f"{hint} See --mode={mode} --help")
 
 
 def mode_help(name: str, workdir: Path) -> str:

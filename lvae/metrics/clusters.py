@@ -4,17 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score, silhouette_score
-from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 Labels = Int[np.ndarray, " n"]
 
 
 def auroc(labels: Labels, scores: Float[np.ndarray, " n"]) -> float:
     """Chance that an example of label 1 scores above one of label 0; NaN without both kinds."""
+    from sklearn.metrics import roc_auc_score  # slow to import
+
     if len(np.unique(labels)) < 2:
         return float("nan")
     return float(roc_auc_score(labels, scores))
@@ -31,6 +28,8 @@ def knn_scores(
     Weights are 1 / (distance + the mean distance of these neighbours), so that one code that
     coincides with a reference does not decide alone.
     """
+    from sklearn.neighbors import NearestNeighbors  # slow to import
+
     count = min(neighbours, len(reference))
     distances, places = NearestNeighbors(n_neighbors=count).fit(reference).kneighbors(codes)
     typical = distances.mean(axis=1, keepdims=True)
@@ -44,6 +43,10 @@ def probe_scores(
     codes: Float[np.ndarray, "n dimension"],
 ) -> Float[np.ndarray, " n"]:
     """Log odds of a linear probe: logistic regression on standardised codes, kinds balanced."""
+    from sklearn.linear_model import LogisticRegression  # slow to import
+    from sklearn.pipeline import make_pipeline  # slow to import
+    from sklearn.preprocessing import StandardScaler  # slow to import
+
     probe = make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced")
     )
@@ -58,6 +61,8 @@ def silhouette(
 
     NaN where fewer than two groups are there.
     """
+    from sklearn.metrics import silhouette_score  # slow to import
+
     if len(codes) > most:
         chosen = np.random.default_rng(seed).permutation(len(codes))[:most]
         codes, labels = codes[chosen], labels[chosen]

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from sklearn.mixture import GaussianMixture
 
 
 class Components(NamedTuple):
@@ -58,5 +57,7 @@ def mixture_samples(
     codes: Float[np.ndarray, "frames components"], components: int, count: int, seed: int
 ) -> Float[np.ndarray, "count components"]:
     """Codes drawn from a Gaussian mixture fitted to the frames' codes."""
+    from sklearn.mixture import GaussianMixture  # slow to import
+
     mixture = GaussianMixture(components, reg_covar=1e-3, random_state=seed).fit(codes)
     return mixture.sample(count)[0]

@@ -5,7 +5,6 @@ Rays are the points of the fixed grid, numbered row * columns + column.
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import linear_sum_assignment
 
 UNMATCHED = -1
 
@@ -26,6 +25,8 @@ def distinct_rays(
     Where no two points share their nearest ray, these are the nearest rays. Of more points than rays
     those that are left over get UNMATCHED.
     """
+    from scipy.optimize import linear_sum_assignment  # slow to import
+
     labels = np.full(len(warped), UNMATCHED)
     points, chosen = linear_sum_assignment(_squared_distances(warped, rays))
     labels[points] = chosen

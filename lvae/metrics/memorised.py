@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import norm
+from scipy.special import ndtri  # as norm.ppf, which is slow to import
 
 from lvae.metrics.grouped_auroc import labellings, times_drawn
 
@@ -168,5 +168,5 @@ def _smallest_copied(shares: Float[np.ndarray, " groups"], trained: int) -> floa
         return float("nan")
     chance = trained / total
     deviation = np.sqrt(trained * (1 - chance) * shares.var(ddof=1))
-    needed = float((norm.ppf(0.95) + norm.ppf(0.8)) * deviation / (1 - chance))
+    needed = float((ndtri(0.95) + ndtri(0.8)) * deviation / (1 - chance))
     return needed if needed <= 1 else float("nan")

@@ -2,8 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import brentq
-from scipy.stats import multivariate_normal, norm
+from scipy.special import ndtr, ndtri
 
 _EXACT = 400  # products of group counts up to which nothing is approximated
 _DRAWS = 4000  # standard error of a power of 0.8: 0.006
@@ -50,7 +49,7 @@ def smallest_auroc(
     differences = np.sort((scores[:, :, None] - others[:, None]).reshape(_DRAWS, -1), axis=1)
     needed = -differences[:, first * second - found[0]]
     shift = float(np.quantile(needed, power))
-    auroc = float(norm.cdf(max(shift, 0.0) / np.sqrt(2)))
+    auroc = float(ndtr(max(shift, 0.0) / np.sqrt(2)))
     return auroc if auroc <= _HIGHEST else float("nan")
 
 
@@ -71,14 +70,17 @@ def mann_whitney_distribution(first: int, second: int) -> Float[np.ndarray, " st
 
 
 def _by_approximation(first: int, second: int, alpha: float, power: float) -> float:
+    from scipy.optimize import brentq  # slow to import
+    from scipy.stats import multivariate_normal
+
     null = np.sqrt((first + second + 1) / (12 * first * second))
 
     def beyond(auroc: float) -> float:
-        place = norm.ppf(auroc)
+        place = ndtri(auroc)
         # that both pairs of two scores and one other are in order; two others and one are alike
         both = multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]]).cdf([place, place])
         variance = auroc * (1 - auroc) + (first + second - 2) * (both - auroc**2)
         deviation = np.sqrt(variance / (first * second))
-        return auroc - 0.5 - norm.ppf(1 - alpha) * null - norm.ppf(power) * deviation
+        return auroc - 0.5 - ndtri(1 - alpha) * null - ndtri(power) * deviation
 
     return float(brentq(beyond, 0.5, _HIGHEST)) if beyond(_HIGHEST) > 0 else float("nan")

@@ -9,9 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import stats
 from scipy.special import logsumexp
-from sklearn.decomposition import PCA
 
 from lvae.metrics.grouped_auroc import Estimate, grouped_auroc, labelling_p_value
 from lvae.metrics.memorised import group_distances
@@ -188,6 +186,8 @@ def density_ratio_scores(
     Raises:
       ValueError: a candidate's group is the whole reference.
     """
+    from sklearn.decomposition import PCA  # slow to import
+
     both = np.concatenate([drawn, reference]).astype(np.float64)
     components = PCA(min(dimensions, *both.shape), whiten=True, svd_solver="full").fit(both)
     where, made, real = (
@@ -225,6 +225,8 @@ def nearest_table(
 
 def _standardised(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " m"]) -> float:
     """The Mann-Whitney statistic less its mean over its deviation if both are alike, no ties."""
+    from scipy import stats  # slow to import
+
     n, m = len(first), len(second)
     ranks = stats.rankdata(np.concatenate([first, second]))
     above = ranks[:n].sum() - n * (n + 1) / 2

@@ -5,11 +5,10 @@ with whole groups (recordings, subjects) held out: on frames of a recording that
 classifier is right by memory.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.ensemble import RandomForestClassifier
 
 from lvae.metrics.grouped_auroc import Estimate, concordance
 
@@ -100,8 +99,10 @@ def _fit(
     most_drawn: int,
     workers: int,
     random: np.random.Generator,
-) -> RandomForestClassifier:
+) -> Any:
     """A forest that tells the second of `rows` (label 1, drawn) from the first (real)."""
+    from sklearn.ensemble import RandomForestClassifier  # slow to import
+
     count = len(rows[0])
     chosen = np.sort(random.permutation(len(rows[1]))[: most_drawn * count])
     forest = RandomForestClassifier(trees, n_jobs=workers, random_state=int(random.integers(2**31)))

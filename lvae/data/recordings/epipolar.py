@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Num
-from scipy.optimize import least_squares
 
 from lvae.data.problems import refused
 from lvae.data.recordings.calibration import (
@@ -100,6 +99,8 @@ def to_sensor(
 
 def _least_strays(camera: Camera, rays: Rays, points: np.ndarray, start: View | None) -> np.ndarray:
     """Distances, px of the frame, in the view in which their squares are least."""
+    from scipy.optimize import least_squares  # slow to import
+
     if start is None:
         return strays(camera, rays, points)
     scale = np.array([0.01, 0.01 * start.zoom, 1.0, 1.0])  # what each parameter changes by

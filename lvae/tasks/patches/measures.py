@@ -9,7 +9,6 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PyTree, UInt8
 from scipy import ndimage
-from sklearn.decomposition import PCA
 
 from lvae.imaging.levels import from_levels
 from lvae.metrics import clusters
@@ -163,6 +162,8 @@ def pca_codes(
     settings: Settings, train: Patches, held_out: Patches, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """PCA of the codes' dimension, fitted to the training patches: codes of both."""
+    from sklearn.decomposition import PCA  # slow to import
+
     flat = [patches.reshape(len(patches), -1) / np.float32(255) for patches in (train, held_out)]
     pca = PCA(_dimension(settings, train), random_state=seed).fit(flat[0])
     return pca.transform(flat[0]), pca.transform(flat[1])
@@ -178,6 +179,8 @@ def baselines(settings: Settings, train: Split, held_out: Split) -> dict[str, np
     intensity: mean of the patch. bright: mean of its brightest pixels. pca_anomaly: mean squared
     error. pca_spot: the network's own local score, of what PCA leaves.
     """
+    from sklearn.decomposition import PCA  # slow to import
+
     healthy = train["image"][train["label"] == 0]
     healthy = healthy.reshape(len(healthy), -1) / np.float32(255)
     patches = held_out["image"].reshape(len(held_out["image"]), -1) / np.float32(255)

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree, UInt8
-from scipy.stats import norm
+from scipy.special import ndtri  # as norm.ppf, which is slow to import
 
 from lvae.figures import canvas
 from lvae.figures import patches as drawing
@@ -93,7 +93,7 @@ def latent_plane(settings: Settings, codes: Codes) -> Float[np.ndarray, "m laten
     directions, a quantile of 1 standing for one standard deviation of these.
     """
     steps = (np.arange(settings.sampling.grid) + 0.5) / settings.sampling.grid
-    quantiles = norm.ppf(steps)
+    quantiles = ndtri(steps)
     first, second = np.meshgrid(quantiles, quantiles[::-1])
     grid = np.stack([first.ravel(), second.ravel()], 1).astype(np.float32)
     if settings.model.latents == 2 and not settings.model.components:
