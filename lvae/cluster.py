@@ -176,6 +176,7 @@ def _connected(cluster: str) -> Iterator[Any]:
     import dask
     import distributed
 
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # each start and end is a line else
     kind, _, value = cluster.partition(":")
     with contextlib.ExitStack() as opened:
         opened.enter_context(dask.config.set(_SETTINGS))
@@ -188,7 +189,7 @@ def _connected(cluster: str) -> Iterator[Any]:
                     host="127.0.0.1",
                     dashboard_address="127.0.0.1:0",
                     memory_limit=0,  # the system's own: a worker is not ended for what JAX holds
-                    silence_logs=logging.ERROR,
+                    silence_logs=logging.WARNING,
                 )
             )
         elif kind in ("slurm", "kubernetes"):
