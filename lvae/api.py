@@ -7,15 +7,17 @@
     for batch in run.iterate("prior", batch_size=64, seed=0):
         train_step(batch["points"], batch["visible"])
 
-Arrays are NumPy's, on the host; the computing is done on JAX's default device. The same seed gives
+Arrays are NumPy's, on the host, unless a device is named; the computing is done on JAX's default
+device. The same seed gives
 what the command `lvae sample` writes, whatever the batch. Mistakes raise `lvae.UserError`, one line.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+import jax
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 
@@ -31,6 +33,7 @@ from lvae.tasks.task import Explorer, Plan, Request, Spec, check_options
 Examples: TypeAlias = Frames | Mapping[str, np.ndarray]
 Codes: TypeAlias = Float[np.ndarray, "examples latents"]
 Fields: TypeAlias = dict[str, Shaped[np.ndarray, "samples ..."]]
+Arrays: TypeAlias = dict[str, Shaped[np.ndarray | jax.Array, "samples ..."]]
 
 ENDLESS = 2**31 - 1  # samples of an iterator that is not bounded
 
@@ -121,8 +124,9 @@ class TrainedRun:
         *,
         seed: int = 0,
         data: str | Path | None = None,
+        device: jax.Device | None = None,
         **options: Any,
-    ) -> Fields:
+    ) -> Arrays:
         """All samples of a mode, field by field: those that `lvae sample --mode=MODE` writes.
 
         Args:
@@ -130,6 +134,7 @@ class TrainedRun:
           num_samples: in all; None: the mode's own number.
           seed: of everything random.
           data: the mode's input, as --data.
+          device: puts arrays of numbers on this device, as JAX arrays; None: NumPy, on the host.
           options: the mode's own, as `factor=0.5`.
 
         Returns:
@@ -141,7 +146,7 @@ class TrainedRun:
           UserError: an unknown mode or option, bad input.
         """
         plan = self._plan(mode, num_samples, seed, data, options)
-        return next(memory.batches(plan, len(plan.names)))
+        return _placed(next(memory.batches(plan, len(plan.names))), device)
 
     def iterate(
         self,
@@ -152,12 +157,13 @@ class TrainedRun:
         seed: int = 0,
         start: int = 0,
         data: str | Path | None = None,
+        device: jax.Device | None = None,
         **options: Any,
-    ) -> Iterator[Fields]:
+    ) -> Iterator[Arrays]:
         """The samples of a mode in batches, for a training loop; nothing goes to the disk.
 
         Args:
-          mode, seed, data, options: as for `draw`, whose samples these are.
+          mode, seed, data, device, options: as for `draw`, whose samples these are.
           num_samples: None: until the loop stops; modes that go through --data end with them.
           batch_size: samples per batch; the last may be smaller.
           start: number of the first sample, to go on where another loop stopped.
@@ -168,7 +174,7 @@ class TrainedRun:
         if batch_size < 1 or start < 0:
             raise UserError(f"batch_size={batch_size}, start={start}: at least 1, and at least 0")
         plan = self._plan(mode, num_samples or ENDLESS, seed, data, options)
-        return memory.batches(plan, batch_size, start)
+        return (_placed(batch, device) for batch in memory.batches(plan, batch_size, start))
 
     def match(self, images: str | Path) -> Fields:
         """The ray of every point of the moving images in a folder; of a matcher (registration).
@@ -179,7 +185,8 @@ class TrainedRun:
         Raises:
           UserError: the run is no matcher, or there are no images.
         """
-        return self.draw("match", data=images)
+        plan = self._plan("match", None, 0, images, {})
+        return next(memory.batches(plan, len(plan.names)))
 
     def evaluate(self, data: str | Path | None = None) -> dict[str, Any]:
         """The numbers of `lvae evaluate`, on the run's own data or on that under `data`.
@@ -188,6 +195,18 @@ class TrainedRun:
           UserError: the data are bad or gone.
         """
         return evaluation.of_run(self.loaded, None if data is None else Path(data).expanduser())
+
+    def load_data(self, data: str | Path | None = None) -> dict[str, Fields]:
+        """The examples of every split, field by field, of the run's own data or of those under
+        `data`, read as training reads them.
+
+        Raises:
+          UserError: the data are bad or gone, or the config has no field for their place.
+        """
+        source = None if data is None else Path(data).expanduser()
+        settings = evaluation.settings_on(self.loaded, source)
+        splits = restoring.load_data(self.loaded.task, settings, self.spec)
+        return {name: dict(split) for name, split in splits.items()}
 
     def _plan(
         self,
@@ -226,6 +245,7 @@ def train(
     changes: Mapping[str, Any] | None = None,
     *,
     workdir: str | Path,
+    trackers: Sequence[str] = (),
 ) -> TrainedRun:
     """Trains, as `lvae train` does; a run that is complete already is loaded.
 
@@ -233,6 +253,7 @@ def train(
       experiment: a shipped config by name with its variants, as "default:smoke", or a file's name.
       changes: fields by dotted name, as {"data.path": "DIR", "training.steps": 100}.
       workdir: the run directory.
+      trackers: "mlflow", "wandb": where numbers go beside TensorBoard.
 
     Raises:
       UserError: an unknown config or field, a value of another type, bad data, another run there.
@@ -241,7 +262,7 @@ def train(
     task = registry.find(config.task)
     settings = configuration.parse(task.settings, config)
     place = Path(workdir).expanduser()
-    loop.train(task, configuration.to_config(config.task, settings), place)
+    loop.train(task, configuration.to_config(config.task, settings), place, trackers)
     return load(place)
 
 
@@ -258,6 +279,16 @@ def read_recordings(path: str | Path, **geometry: int) -> dict[str, Frames]:
     """
     options = configuration.parse(GridGeometry, geometry, "read_recordings")
     return read_data_set(Path(path).expanduser(), options)
+
+
+def _placed(batch: Fields, device: jax.Device | None) -> Arrays:
+    """A batch whose numbers are on a device; names, and arrays of arrays, stay on the host."""
+    if device is None:
+        return dict(batch)
+    return {
+        name: jax.device_put(array, device) if array.dtype.kind in "biuf" else array
+        for name, array in batch.items()
+    }
 
 
 def _fields(examples: Examples) -> dict[str, np.ndarray]:

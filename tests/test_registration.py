@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import lvae
 from configs.registration import get_config
 from lvae import configuration
 from lvae.data.lasten import write_frames
@@ -339,6 +340,14 @@ def test_match_names_every_point_once(tmp_path, splits, loaded):
     assert labelled[0] == labelled[1] == labelled[2]
     assert sorted(labelled[0].values()) == sorted(pixels.tolist())
     assert all(0 <= int(key) < 324 for key in labelled[0])
+    found = lvae.TrainedRun(loaded).match(source)
+    assert found["name"].tolist() == ["1", "2", "10"]
+    for points_found, seen, labels in zip(found["points"], found["visible"], labelled):
+        rays = np.flatnonzero(seen.ravel())
+        assert rays.tolist() == sorted(map(int, labels))
+        expected = [labels[str(ray)] for ray in rays]
+        np.testing.assert_array_equal(points_found.reshape(-1, 2)[rays], expected)
+        assert not points_found[~seen].any()
     with Image.open(out / "10_match.png") as picture:
         assert (picture.mode, picture.size) == ("RGB", (768, 768))
     manifest = json.loads((out / "manifest.json").read_text())

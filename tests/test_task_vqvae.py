@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from skimage.metrics import structural_similarity
 
+import lvae
 from configs import pixelcnn_brain, vqvae_brain
 from lvae import configuration
 from lvae.commands.evaluate import evaluate
@@ -238,6 +239,27 @@ def test_formats_that_a_mode_can_write_and_those_that_it_cannot(runs, tmp_path):
     with pytest.raises(UserError, match="--mode=inpaint cannot write it; choose files"):
         drawn(runs / "prior", "inpaint", tmp_path / "hole", layout=packed)
     assert not (tmp_path / "hole").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "files"),
+    [
+        ("vqvae", "reconstruct", {"image": ".png", "codes": "_codes.npy"}),
+        ("prior", "prior", {"image": ".png", "codes": "_codes.npy"}),
+        ("prior", "inpaint", {"image": ".png", "codes": "_codes.npy", "mask": "_mask.npy"}),
+        ("prior", "anomaly", {"nats": "_anomaly.npy"}),
+    ],
+)
+def test_arrays_in_memory_are_those_of_the_files(runs, tmp_path, name, mode, files):
+    drawn(runs / name, mode, tmp_path, num_samples=2)
+    arrays = lvae.load(runs / name).draw(mode, 2, seed=3)
+    assert set(arrays) == {"name", *files}
+    for place, sample in enumerate(arrays["name"]):
+        for field, suffix in files.items():
+            path = tmp_path / f"{sample}{suffix}"
+            content = np.load(path) if suffix.endswith(".npy") else np.asarray(Image.open(path))
+            assert arrays[field].dtype == content.dtype
+            np.testing.assert_array_equal(arrays[field][place], content)
 
 
 def test_figures_are_drawn(runs):

@@ -14,8 +14,10 @@ COMMANDS = {
     "evaluate": "print numbers about a trained run",
     "explore": "change codes by hand, in the browser",
     "export": "write a trained run as one file",
+    "report": "make one HTML page of a run",
     "inspect": "show what a config's reader finds, before training",
     "simulate": "write simulated recordings",
+    "sweep": "train an experiment with many values of its fields",
     "merge": "make one manifest of those of all shards",
 }
 

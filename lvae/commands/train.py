@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from lvae import cluster, experiments
 from lvae.commands import arguments, process
 from lvae.errors import UserError
+from lvae.storage.trackers import check
 
 DEFAULT = "default"
 
@@ -25,6 +26,7 @@ def main(words: list[str]) -> None:
         raise UserError(
             f"--cluster={chosen.cluster}: trains one seed a call; give --seeds, and no --coordinator"
         )
+    trackers = check([name for name in chosen.trackers.split(",") if name])
     process.initialize_hosts(chosen)
     process.prepare_jax(chosen.device)
 
@@ -36,11 +38,11 @@ def main(words: list[str]) -> None:
     if chosen.seeds > 1:
         seeds = range(config.seed, config.seed + chosen.seeds)
         if elsewhere:
-            spreading.train_seeds(config, seeds, workdir, chosen.cluster, chosen.device)
+            spreading.train_seeds(config, seeds, workdir, chosen.cluster, chosen.device, trackers)
         else:
-            loop.train_seeds(task, config, seeds, workdir)
+            loop.train_seeds(task, config, seeds, workdir, trackers)
     else:
-        loop.train(task, config, workdir)
+        loop.train(task, config, workdir, trackers)
 
 
 def _parser() -> arguments.Parser:
@@ -66,6 +68,13 @@ def _parser() -> arguments.Parser:
         "WORKDIR/seed-N.",
     )
     arguments.add_cluster(parser, "Where the seeds are trained, one a call:")
+    parser.add_argument(
+        "--trackers",
+        default="",
+        metavar="NAME,...",
+        help="Where numbers go beside TensorBoard: mlflow, wandb, or both. Their own environment "
+        "variables say where to (MLFLOW_TRACKING_URI, WANDB_MODE, ...).",
+    )
     arguments.add_hosts(parser)
     arguments.add_device(parser)
     return parser

@@ -13,6 +13,10 @@ mpl.use("Agg", force=True)
 
 from matplotlib.figure import Figure
 
+MOST_PANELS = 4  # side by side
+# Okabe and Ito's, which the colour-blind tell apart too
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
 
 def save(figure: Figure, path: Path) -> None:
     """Writes the figure as PNG, without the time in it: equal figures are equal bytes."""
@@ -55,24 +59,46 @@ def image_rows(
 def loss_curves(
     rows: Sequence[Mapping[str, Any]], names: Sequence[str], logarithmic: bool = True
 ) -> Figure:
-    """Means by step, as metrics.jsonl holds them: of training, and of every split evaluated."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axis = figure.subplots()
-    for name in names:
-        for kind, key, style in (
-            ("train", name, "-"),
-            ("evaluation", f"train_{name}", "s--"),
-            ("evaluation", f"validation_{name}", "o--"),
-        ):
-            points = curve(rows, kind, key)
-            if points:
-                axis.plot(*zip(*points), style, markersize=3, label=key)
-    axis.set_xlabel("step")
-    if logarithmic and all(np.asarray(line.get_ydata()).min() > 0 for line in axis.lines):
-        axis.set_yscale("log")
-    if axis.lines:
-        axis.legend(fontsize=8)
-    axis.grid(alpha=0.3)
+    """A panel per term: means by step, as metrics.jsonl holds them, of training and of every split
+    evaluated. Terms that were not measured have no panel.
+
+    Args:
+      rows: of metrics.
+      names: of the terms.
+      logarithmic: where all values of a panel are above 0.
+    """
+    kinds = (
+        ("training", "train", "{}", "-", COLOURS[0]),
+        ("training split, evaluated", "evaluation", "train_{}", "s--", COLOURS[0]),
+        ("validation split", "evaluation", "validation_{}", "o--", COLOURS[1]),
+    )
+    panels = {
+        name: [
+            (label, style, colour, points)
+            for label, kind, key, style, colour in kinds
+            if (points := curve(rows, kind, key.format(name)))
+        ]
+        for name in names
+    }
+    panels = {name: lines for name, lines in panels.items() if lines}
+    columns = max(1, min(MOST_PANELS, len(panels)))
+    bands = max(1, -(-len(panels) // columns))
+    figure = Figure(figsize=(3.4 * columns, 0.5 + 2.5 * bands), layout="constrained")
+    axes = figure.subplots(bands, columns, squeeze=False).ravel()
+    known: dict[str, Any] = {}
+    for axis, (name, lines) in zip(axes, panels.items()):
+        for label, style, colour, points in lines:
+            (known[label],) = axis.plot(*zip(*points), style, color=colour, markersize=3)
+        if logarithmic and all(np.asarray(line.get_ydata()).min() > 0 for line in axis.lines):
+            axis.set_yscale("log")
+        axis.set_title(name, fontsize=10)
+        axis.set_xlabel("step")
+        axis.grid(alpha=0.3)
+    for axis in axes[len(panels) :]:
+        axis.axis("off")
+    if known:
+        handles, labels = list(known.values()), list(known)
+        figure.legend(handles, labels, loc="outside upper left", ncols=3, frameon=False)
     return figure
 
 

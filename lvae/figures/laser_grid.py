@@ -1,6 +1,6 @@
 """Pictures of grids: reconstructions, the manifold, codes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -12,6 +12,8 @@ from lvae.imaging.sheets import contact_sheet
 
 Points = Float[np.ndarray, "grids rows columns 2"]
 Visible = Bool[np.ndarray, "grids rows columns"]
+
+_OTHERS = ("0.7", "#D55E00")  # drawn samples, held-out frames: told apart by the colour-blind too
 
 
 def reconstructions(
@@ -112,19 +114,29 @@ def manifold_sheet(
 
 
 def code_map(
-    codes: Float[np.ndarray, "frames latents"], recording: Int[np.ndarray, " frames"]
+    codes: Mapping[str, Float[np.ndarray, "_ latents"]],
+    recording: Int[np.ndarray, " frames"],
 ) -> Figure:
-    """t-SNE of the codes, coloured by recording."""
-    from sklearn.manifold import TSNE
+    """The two principal components of the codes of training frames, and other codes among them.
 
-    figure = Figure(figsize=(6, 5), layout="constrained")
+    Args:
+      codes: by name, those of training frames first; they alone decide the components.
+      recording: of the training frames; each has its own shade.
+    """
+    first, *others = codes
+    centre = codes[first].mean(axis=0)
+    deviations = codes[first] - centre
+    _, spread, components = np.linalg.svd(deviations, full_matrices=False)
+    shares = spread**2 / max(float((spread**2).sum()), 1e-12)
+    figure = Figure(figsize=(7.5, 5), layout="constrained")
     axis = figure.subplots()
-    if len(codes) >= 4:
-        perplexity = min(20.0, (len(codes) - 1) / 3)
-        places = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(codes)
-        for number in np.unique(recording):
-            here = recording == number
-            axis.scatter(*places[here].T, s=12, label=f"recording {number}")
-        axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    axis.set(xticks=[], yticks=[], title="t-SNE of the posterior means")
+    for name, colour in zip(others, _OTHERS):
+        axis.scatter(*((codes[name] - centre) @ components[:2].T).T, s=9, c=colour, label=name)
+    places, numbers = deviations @ components[:2].T, np.unique(recording, return_inverse=True)[1]
+    axis.scatter(*places.T, s=26, c=numbers, cmap="viridis", linewidths=0.4, edgecolors="white")
+    axis.plot([], [], "o", color="#21918c", label=f"{first}, shaded by recording")
+    axis.set_xlabel(f"first component ({shares[0]:.0%} of the variance of training codes)")
+    axis.set_ylabel(f"second component ({shares[1]:.0%})" if len(shares) > 1 else "")
+    figure.legend(loc="outside upper left", ncols=len(codes), fontsize=9, frameon=False)
+    axis.grid(alpha=0.3)
     return figure

@@ -51,16 +51,24 @@ def of_run(loaded: Loaded, data: Path | None = None) -> dict[str, Any]:
     Raises:
       UserError: the data are bad, or the config has no field for their place.
     """
+    settings = settings_on(loaded, data)
+    splits = restoring.load_data(loaded.task, settings, loaded.run.spec)
+    return thorough(loaded.task, dataclasses.replace(loaded.run, settings=settings), splits)
+
+
+def settings_on(loaded: Loaded, data: Path | None) -> Any:
+    """The run's settings, with another place of the data where one is named.
+
+    Raises:
+      UserError: the config has no field for their place.
+    """
     task, config, run = loaded
-    settings = run.settings
-    if data is not None:
-        if "path" not in config.get("data", {}):
-            raise UserError(f"--data={data}: the config has no field data.path to set")
-        settings = configuration.parse(
-            task.settings, configuration.changed(config, {"data.path": str(data)})
-        )
-    splits = restoring.load_data(task, settings, run.spec)
-    return thorough(task, dataclasses.replace(run, settings=settings), splits)
+    if data is None:
+        return run.settings
+    if "path" not in config.get("data", {}):
+        raise UserError(f"--data={data}: the config has no field data.path to set")
+    changes = {"data.path": str(data)}
+    return configuration.parse(task.settings, configuration.changed(config, changes))
 
 
 def _present(wanted: Any, splits: Splits) -> list[str]:

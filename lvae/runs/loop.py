@@ -40,6 +40,7 @@ from lvae.runs.state import State, inference_variables, init_state, make_dispatc
 from lvae.storage import records
 from lvae.storage.checkpoints import Checkpoints
 from lvae.storage.lock import only_trainer
+from lvae.storage.trackers import check
 from lvae.tasks.task import Run, Spec, Splits, Task, numeric, spec_from_json, spec_to_json
 from lvae.tasks.training_settings import TrainingSettings
 
@@ -50,13 +51,16 @@ Config: TypeAlias = ml_collections.ConfigDict
 Advance = Callable[[State, int, int], tuple[State, list[dict[str, np.ndarray]]]]
 
 
-def train(task: Task[Any], config: Config, workdir: Path) -> dict[str, Any]:
+def train(
+    task: Task[Any], config: Config, workdir: Path, trackers: Sequence[str] = ()
+) -> dict[str, Any]:
     """Trains until the config's last step, from the newest checkpoint in `workdir` if there is one.
 
     Args:
       task: what to train.
       config: as the files in configs/ give.
       workdir: the run directory; created if absent.
+      trackers: where numbers go beside TensorBoard, see `lvae.storage.trackers`.
 
     Returns:
       The summary, which is also in `workdir/summary.json`.
@@ -65,12 +69,17 @@ def train(task: Task[Any], config: Config, workdir: Path) -> dict[str, Any]:
       UserError: bad data, a directory with another config or another trainer, a loss that is not
         finite, a full disk.
     """
-    (summary,) = _train_members(task, [_member(task, config, Path(workdir))], Path(workdir))
+    members_of_one = [_member(task, config, Path(workdir))]
+    (summary,) = _train_members(task, members_of_one, Path(workdir), trackers)
     return summary
 
 
 def train_seeds(
-    task: Task[Any], config: Config, seeds: Sequence[int], workdir: Path
+    task: Task[Any],
+    config: Config,
+    seeds: Sequence[int],
+    workdir: Path,
+    trackers: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Trains `config` once for every seed, all at once, into `workdir/seed-N`.
 
@@ -84,7 +93,7 @@ def train_seeds(
     """
     workdir = Path(workdir)
     everyone = [_member(task, with_seed(config, seed), workdir / f"seed-{seed}") for seed in seeds]
-    return _train_members(task, everyone, workdir)
+    return _train_members(task, everyone, workdir, trackers)
 
 
 def _member(task: Task[Any], config: Config, workdir: Path) -> Member:
@@ -99,9 +108,10 @@ def with_seed(config: Config, seed: int) -> Config:
 
 
 def _train_members(
-    task: Task[Any], everyone: Sequence[Member], workdir: Path
+    task: Task[Any], everyone: Sequence[Member], workdir: Path, trackers: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Trains the members that are not complete."""
+    check(trackers)
     summaries = [_finished(member) for member in everyone]
     left = [member for member, summary in zip(everyone, summaries) if summary is None]
     if not left:
@@ -115,7 +125,7 @@ def _train_members(
                     _finished(member)  # the config that another trainer may have begun with since
                     atomic.remove_unfinished(member.workdir, member.workdir / "figures")
                 import_beside()
-            trained = iter(_trained(task, left, workdir))
+            trained = iter(_trained(task, left, workdir, trackers))
             summaries = [next(trained) if summary is None else summary for summary in summaries]
     return [summary for summary in summaries if summary is not None]
 
@@ -150,9 +160,12 @@ class _Training(NamedTuple):
     mesh: Mesh
     stores: Sequence[Checkpoints]
     workdir: Path
+    trackers: Sequence[str]
 
 
-def _trained(task: Task[Any], left: Sequence[Member], workdir: Path) -> list[dict[str, Any]]:
+def _trained(
+    task: Task[Any], left: Sequence[Member], workdir: Path, trackers: Sequence[str]
+) -> list[dict[str, Any]]:
     """Trains members, all from one step on; their summaries."""
     settings = left[0].settings.training
     mesh = devices.make_mesh()
@@ -167,7 +180,9 @@ def _trained(task: Task[Any], left: Sequence[Member], workdir: Path) -> list[dic
             records.write_spec(member.workdir, spec_to_json(spec))
     total_steps = settings.total_steps(spec.examples)
     with members.opened(left) as stores:
-        training = _Training(task, left, spec, splits, settings, total_steps, mesh, stores, workdir)
+        training = _Training(
+            task, left, spec, splits, settings, total_steps, mesh, stores, workdir, trackers
+        )
         states, now = _begun(training)
         states, numbers = _all_steps(training, states, now)
         if not devices.is_writer():
@@ -240,7 +255,9 @@ def _all_steps(
     numbers: list[Mapping[str, Any]] = []
     with contextlib.ExitStack() as opened:
         rows = [
-            opened.enter_context(records.Records(member.workdir, now, enabled=writes))
+            opened.enter_context(
+                records.Records(member.workdir, now, enabled=writes, trackers=training.trackers)
+            )
             for member in training.members
         ]
         progress = opened.enter_context(Progress(now, total, enabled=writes))

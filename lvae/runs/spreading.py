@@ -174,16 +174,22 @@ def _opened(call: str, place: Path, request: Request, device: str) -> tuple[Load
 
 
 class Training(NamedTuple):
-    """One worker's training. folder: that relative paths start from."""
+    """One worker's training. folder: that relative paths start from. trackers: as of `loop.train`."""
 
     config: ml_collections.ConfigDict
     workdir: Path
     device: str
     folder: Path
+    trackers: Sequence[str] = ()
 
 
 def train_seeds(
-    config: ml_collections.ConfigDict, seeds: Sequence[int], workdir: Path, where: str, device: str
+    config: ml_collections.ConfigDict,
+    seeds: Sequence[int],
+    workdir: Path,
+    where: str,
+    device: str,
+    trackers: Sequence[str] = (),
 ) -> None:
     """Trains `config` once for every seed, each a call of its own, into `workdir/seed-N`: what
     training that seed alone leaves. A lost worker's seed goes on from its newest checkpoint.
@@ -192,7 +198,7 @@ def train_seeds(
       UserError: as `loop.train` and `map_calls`.
     """
     calls = [
-        Training(loop.with_seed(config, seed), workdir / f"seed-{seed}", device, Path.cwd())
+        Training(loop.with_seed(config, seed), workdir / f"seed-{seed}", device, Path.cwd(), trackers)
         for seed in seeds
     ]
 
@@ -216,4 +222,4 @@ def train(call: Training) -> dict[str, Any]:
         )
     os.chdir(call.folder)
     devices.prepare(call.device)
-    return loop.train(registry.find(call.config.task), call.config, call.workdir)
+    return loop.train(registry.find(call.config.task), call.config, call.workdir, call.trackers)

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from lvae import atomic, configuration
 from lvae.errors import UserError
 from lvae.storage.events import Events
+from lvae.storage.trackers import Tracker, opened
 
 METRICS = "metrics.jsonl"
 TABLE = "metrics.csv"
@@ -35,10 +36,12 @@ class Records:
 
     Rows hold what the computation gave and nothing of the clock, so that two runs can be compared
     byte by byte. Rows of steps after `step` are dropped at the start: the resumed run writes them
-    again.
+    again. TensorBoard gets the same numbers, and so do `trackers`.
     """
 
-    def __init__(self, workdir: Path, step: int, enabled: bool = True):
+    def __init__(
+        self, workdir: Path, step: int, enabled: bool = True, trackers: Sequence[str] = ()
+    ):
         self._enabled = enabled
         if not enabled:
             return
@@ -55,7 +58,8 @@ class Records:
             self._file = (workdir / METRICS).open("a", encoding="utf-8")
         except OSError as error:
             raise _not_written(workdir / METRICS, error) from error
-        self._events = Events(workdir / "tensorboard", step)
+        others = opened(trackers, workdir, read_config(workdir).to_dict()) if trackers else []
+        self._trackers: list[Tracker] = [Events(workdir / "tensorboard", step), *others]
 
     def __enter__(self) -> "Records":
         return self
@@ -65,7 +69,8 @@ class Records:
             return
         try:
             self._file.close()
-            self._events.close()
+            for tracker in self._trackers:
+                tracker.close()
             write_table(self._workdir)
         except (OSError, UserError) as error:
             if kind is None:  # else the first trouble is what is reported
@@ -85,20 +90,25 @@ class Records:
             self._file.flush()
             for name, value in row.items():
                 if isinstance(value, float) and math.isfinite(value):
-                    self._events.add(f"{kind}/{name}", value, step)
+                    self._add(f"{kind}/{name}", value, step)
 
     def write_speed(self, step: int, steps_per_second: float) -> None:
-        """The clock goes to TensorBoard only: rows stay comparable."""
+        """The clock goes to the trackers only: rows stay comparable."""
         if self._enabled:
             with self._writing():
-                self._events.add("speed/steps_per_second", steps_per_second, step)
+                self._add("speed/steps_per_second", steps_per_second, step)
+
+    def _add(self, name: str, value: float, step: int) -> None:
+        for tracker in self._trackers:
+            tracker.add(name, value, step)
 
     def flush(self) -> None:
         """All rows are on the disk, as they must be before a checkpoint of their step."""
         if self._enabled:
             with self._writing():
                 os.fsync(self._file.fileno())
-                self._events.flush()
+                for tracker in self._trackers:
+                    tracker.flush()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

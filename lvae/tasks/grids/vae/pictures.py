@@ -4,15 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from lvae.figures import canvas
 from lvae.figures import laser_grid as drawn
 from lvae.tasks.grids.data import real_frames
 from lvae.tasks.grids.scale import scale_of
-from lvae.tasks.grids.vae import drawing
+from lvae.tasks.grids.vae import drawing, modes
 from lvae.tasks.grids.vae.settings import Settings
-from lvae.tasks.task import NamedPicture, Run, Splits
+from lvae.tasks.task import NamedPicture, Request, Run, Split, Splits
 
+DRAWN = 200  # samples among the codes of the frames
 TERMS = ("reconstruction", "coding", "kl", "visibility", "error_px", "reconstruction_px_mean")
 
 
@@ -37,6 +39,27 @@ def figures(
                 scale_of(run.spec).frame,
             ),
         )
-    codes = drawing.encode_frames(run, train["points"], train["visible"])
-    yield "codes", drawn.code_map(codes.mean, train["recording"])
+    yield "codes", drawn.code_map(_codes(run, train, splits.get("validation")), train["recording"])
     yield "losses", canvas.loss_curves(history, TERMS)
+
+
+def _codes(
+    run: Run[Settings], train: Split, held_out: Split | None
+) -> dict[str, Float[np.ndarray, "_ latents"]]:
+    """Mean codes of training frames, of samples of `prior`, of held-out frames."""
+    plan = modes.prior(run, Request("prior", num_samples=DRAWN, options=modes.NoiseOptions()))
+    samples = plan.draw(np.arange(DRAWN))
+    named: dict[str, Split | None] = {
+        "training frames": train,
+        "drawn by prior": {
+            name: np.stack([sample.arrays[name] for sample in samples])
+            for name in ("points", "visible")
+        },
+        "held-out frames": held_out,
+    }
+    return {
+        name: drawing.encode_frames(run, frames["points"], frames["visible"]).mean
+        for name, frames in named.items()
+        if frames is not None
+    }
+
