@@ -1,7 +1,8 @@
 """`python -m benchmarks.brain`: what the brain models cost, and what they reach.
 
 --part=flops      multiplications and additions of each network, counted layer by layer
---part=sampling   cached against naive sampling of 16 x 16 codes, in one run, same codes
+--part=sampling   cached against naive sampling, --edge codes along a side, in one run, same codes
+--part=sheet      drawn slices of --run beside real ones, unlabelled; which are which in another file
 --part=train      trains both VQ-VAEs and the prior, --seeds=0,1,2, into --workdir, with times
 --part=table      the table of docs/brain.md from the runs that `train` left (several seeds)
 """
@@ -22,14 +23,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import report
-from configs import pixelcnn_brain, vqvae_brain
+from configs import pixelcnn_brain, planned_brain, vqvae_brain
+from lvae import atomic
 from lvae.configuration import parse
+from lvae.imaging.levels import to_levels
+from lvae.imaging.sheets import contact_sheet, png
 from lvae.models import convolution, raster_sampling
+from lvae.models.pixelcnn import PixelCNN
+from lvae.tasks import restoring
 from lvae.tasks.brain.codec.network import network_of
 from lvae.tasks.brain.codec.settings import Settings as CodecSettings
+from lvae.tasks.brain.prior.below import codec_below
+from lvae.tasks.brain.prior.drawing import draw
 from lvae.tasks.brain.prior.network import build
 from lvae.tasks.brain.prior.settings import Settings as PriorSettings
 
+PARTS = ("flops", "sampling", "train", "table", "sheet")
 PRODUCTS = ("dot_general", "conv_general_dilated")
 
 
@@ -102,31 +111,69 @@ def flops() -> None:
     print(f"ours / reference: {ratio:.2f} (target: at most 3)")
 
 
-def sampling(batch: int, priors: list[str]) -> None:
-    """Naive and cached sampling of 16 x 16 maps: same keys, same codes, seconds and ratio."""
+def sample_naive(
+    model: PixelCNN,
+    params: Any,
+    keys: jax.Array,
+    codes: jax.Array,
+    redraw: jax.Array,
+    plan: jax.Array | None,
+) -> jax.Array:
+    """The definition of `raster_sampling.sample_cached`: the whole network once per position."""
+    columns = codes.shape[2]
+
+    def one(index: jax.Array, codes: jax.Array) -> jax.Array:
+        row, column = index // columns, index % columns
+        logits: Any = model.apply({"params": params}, codes, plan=plan)
+        noise = raster_sampling._noise(keys, index, model.size)
+        drawn = raster_sampling.draw(logits[:, row, column], noise, 1.0, 0, 0.0)
+        kept = jnp.where(redraw[:, row, column], drawn, codes[:, row, column])
+        return codes.at[:, row, column].set(kept)
+
+    return jax.lax.fori_loop(0, codes.shape[1] * columns, one, codes)
+
+
+def sample_cached(
+    model: PixelCNN,
+    params: Any,
+    keys: jax.Array,
+    codes: jax.Array,
+    redraw: jax.Array,
+    plan: jax.Array | None,
+) -> jax.Array:
+    """The way of the package, at temperature 1."""
+    return raster_sampling.sample_cached(model, params, keys, codes, redraw, plan=plan)
+
+
+def sampling(batch: int, priors: list[str], edge: int) -> None:
+    """Naive and cached sampling of edge x edge maps: same keys, same codes, seconds and ratio."""
     rows = []
     for prior in priors:
         size = 128 if prior == "reference" else 1024
-        argument = None if prior == "ours" else prior
-        settings = parse(PriorSettings, pixelcnn_brain.get_config(argument))
-        network = build(settings.model, size, (16, 16))
-        blank = jnp.zeros((batch, 16, 16), jnp.int32)
-        params = jax.jit(network.init)(jax.random.key(0), blank)["params"]
+        argument = "reference" if prior == "reference" else None
+        config = planned_brain if prior == "planned" else pixelcnn_brain
+        settings = parse(PriorSettings, config.get_config(argument))
+        reader = settings.plan.width if settings.plan.components else 0
+        network = build(settings.model, size, (edge, edge), reader)
+        blank = jnp.zeros((batch, edge, edge), jnp.int32)
+        plan = jnp.zeros((batch, edge, edge, 2)) if reader else None
+        params = jax.jit(network.init)(jax.random.key(0), blank, plan=plan)["params"]
         keys = jax.random.split(jax.random.key(1), batch)
-        arguments = (params, keys, blank, jnp.ones(blank.shape, bool))
+        arguments = (params, keys, blank, jnp.ones(blank.shape, bool), plan)
         drawn, seconds = {}, {}
-        for name in ("cached", "naive"):
-            function = jax.jit(getattr(raster_sampling, f"sample_{name}"), static_argnums=0)
-
-            call = functools.partial(function, network, *arguments)
+        for name, way in (("cached", sample_cached), ("naive", sample_naive)):
+            call = functools.partial(jax.jit(way, static_argnums=0), network, *arguments)
             drawn[name] = np.asarray(call())
-            repeats = 3 if name == "cached" else 1
-            measured = report.seconds(functools.partial(_wait, call), repeats, warmup=0)
+            # the compiled naive way is timed once: it takes minutes
+            measured = report.seconds(
+                functools.partial(_wait, call), 3 if name == "cached" else 1, warmup=0
+            )
             seconds[name] = report.median(measured)
         rows.append(
             {
                 "prior": prior,
                 "codes": size,
+                "map": f"{edge} x {edge}",
                 "maps": batch,
                 "naive s": seconds["naive"],
                 "cached s": seconds["cached"],
@@ -136,6 +183,26 @@ def sampling(batch: int, priors: list[str]) -> None:
             }
         )
     print(report.table(rows))
+
+
+def sheet(run: Path, out: Path, count: int, seed: int) -> None:
+    """Drawn slices among as many real held-out ones, in an order that only the key tells.
+
+    Real slices are shown as they are, not decoded. `OUT.png` is the sheet, `OUT_key.json` the key.
+    """
+    loaded = restoring.load(run)
+    codec = codec_below(loaded.run.spec, loaded.run.variables)
+    drawn = to_levels(codec.decode(draw(loaded.run, seed, "sheet", np.arange(count))))
+    real = restoring.load_data(loaded.task, loaded.run.settings, loaded.run.spec)["test"]["image"]
+    random = np.random.default_rng(seed)
+    shown = [*drawn, *real[random.permutation(len(real))[:count]]]
+    order = random.permutation(len(shown))
+    pixels = contact_sheet([shown[index] for index in order], 10, gap=2, ground=60)
+    kinds = ["drawn" if index < count else "real" for index in order]
+    atomic.write_bytes(out.with_suffix(".png"), png(pixels))
+    key = {f"row {place // 10}, column {place % 10}": kind for place, kind in enumerate(kinds)}
+    atomic.write_text(out.with_name(f"{out.stem}_key.json"), json.dumps(key, indent=1) + "\n")
+    print(f"{out.with_suffix('.png')}: {len(shown)} slices")
 
 
 def _wait(call: Callable[[], Any]) -> None:
@@ -150,7 +217,7 @@ def train(workdir: Path, seeds: list[int], device: list[str]) -> None:
         for config, run, more in (
             ("vqvae_brain.py", ours, []),
             ("vqvae_brain.py:reference", reference, []),
-            ("pixelcnn_brain.py", prior, [f"--config.vqvae={ours}"]),
+            ("planned_brain.py", prior, [f"--config.vqvae={ours}"]),
         ):
             if (run / "evaluation.json").exists():
                 continue
@@ -192,9 +259,13 @@ def table(workdir: Path, seeds: list[int]) -> None:
 def main() -> None:
     """Parses the flags, runs the part."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--part", choices=("flops", "sampling", "train", "table"), required=True)
+    parser.add_argument("--part", choices=PARTS, required=True)
     parser.add_argument("--batch", type=int, default=16, help="maps drawn at once")
-    parser.add_argument("--priors", default="ours,reference", help="of the part sampling")
+    parser.add_argument("--priors", default="planned", help="of the part sampling, by commas")
+    parser.add_argument("--edge", type=int, default=32, help="codes along a side of a map")
+    parser.add_argument("--run", type=Path, default=Path("runs/planned_brain"), help="of the sheet")
+    parser.add_argument("--out", type=Path, default=Path("sheet"), help="of the sheet")
+    parser.add_argument("--count", type=int, default=50, help="drawn slices on the sheet")
     parser.add_argument("--workdir", type=Path, default=Path("runs/brain"))
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--device", default="auto", help="as for train.py")
@@ -205,7 +276,9 @@ def main() -> None:
     if options.part == "flops":
         flops()
     elif options.part == "sampling":
-        sampling(options.batch, options.priors.split(","))
+        sampling(options.batch, options.priors.split(","), options.edge)
+    elif options.part == "sheet":
+        sheet(options.run, options.out, options.count, seeds[0])
     elif options.part == "train":
         train(options.workdir, seeds, [f"--device={options.device}"])
     else:

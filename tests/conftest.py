@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import pytest
 
+os.environ["LVAE_CACHE"] = ""  # pseudo-subjects are not kept in the user's folders
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_platforms", "cpu")
 

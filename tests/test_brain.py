@@ -10,7 +10,7 @@ from PIL import Image
 
 from lvae.data import brain
 from lvae.data.brain.png_slices import FOLDERS
-from lvae.data.brain.pseudo_subjects import _smooth_fields
+from lvae.data.brain.smooth_fields import smooth_fields
 from lvae.data.brain.splits import SPLITS, split_subjects
 from lvae.data.brain.subjects import contrast_of, is_mask, subjects_of
 from lvae.data.brain.volume_slices import slice_volume
@@ -210,11 +210,11 @@ def test_pseudo_subjects_are_many_deterministic_and_apart():
     np.testing.assert_array_equal(more["train"]["image"][:9], splits["train"]["image"])
 
 
-def test_smooth_fields_have_unit_variance_and_are_smooth():
+def testsmooth_fields_have_unit_variance_and_are_smooth():
     axes = [np.linspace(0, 240, 41)] * 3
     steps = []
     for knots_mm in (30.0, 60.0):
-        fields = _smooth_fields(np.random.default_rng(0), 40, axes, knots_mm)
+        fields = smooth_fields(np.random.default_rng(0), 40, axes, knots_mm)
         assert fields.std() == pytest.approx(1, abs=0.1)
         steps.append(np.diff(fields, axis=-1).std())
     assert steps[0] / steps[1] == pytest.approx(2, rel=0.15)  # slopes go with one over the spacing

@@ -18,7 +18,11 @@ RESOLVED = json.loads((ROOT / "tests" / "resolved_configs.json").read_text())
 RECORDINGS = {"data.folds": "", "data.calibration": "", "data.minimum_visible": -1}  # (100 points)
 MIXED = RECORDINGS | {"data.extra_runs": False}
 MATCHER = MIXED | {"fixed.pitch": 1.548, "model.unit": 1.548}  # (32, 32)
+PLANLESS = {"plan.components": 0, "plan.heights": 12, "plan.width": 48}
+WITHOUT = {"data.anatomy": "template", "model.texture": False, "loss.texture": 0.0}
 SINCE = {
+    "pixelcnn_brain": PLANLESS,
+    "vqvae_brain": WITHOUT,
     "notebook": RECORDINGS,
     "registration": MATCHER,
     "default": MIXED

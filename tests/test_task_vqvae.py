@@ -415,7 +415,7 @@ def test_the_other_quantisers_train_encoder_and_codes(argument):
 
 
 def test_the_shipped_configs_say_what_they_do_not_know():
-    with pytest.raises(ValueError, match="there are reference, fsq, smoke"):
+    with pytest.raises(ValueError, match="there are reference, folds, full, fsq, smoke"):
         vqvae_brain.get_config("best")
     with pytest.raises(ValueError, match="there are reference, smoke"):
         pixelcnn_brain.get_config("best")

@@ -14,6 +14,12 @@ GREY_PERCENTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
 MIDDLE_PERCENTILES = (0, 1, 5, 10, 25)
 BANDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # px of a 128 px slice: deviations of the blurs
 CORRELATION_SCALES = (0.5, 1.0, 2.0, 4.0, 8.0)  # px of a 128 px slice
+NAMES = (  # of the numbers of `slice_features`, in order
+    *(f"grey {part} %" for part in GREY_PERCENTILES),
+    *(f"band below {sigma:g} px" for sigma in BANDS),
+    *(f"mirror at {sigma:g} px" for sigma in CORRELATION_SCALES),
+    *(f"middle {part} %" for part in MIDDLE_PERCENTILES),
+)
 BACKGROUND = 0.08  # of the greatest level: what is darker lies outside the head
 
 Images = Float[np.ndarray, "n height width"]

@@ -59,9 +59,9 @@ class MaskedConv(nn.Module):
 
     def __call__(self, x: Float[Array, "batch rows columns channels"]) -> Maps:
         reach = self.size // 2
-        thinned = _thinned(x, self.distance)
-        y = convolve(thinned, self._kernel(), padding=((reach, 0), (reach, reach)))
-        y = _unthinned(y, self.distance, x.shape)
+        apart = thinned(x, self.distance)
+        y = convolve(apart, self._kernel(), padding=((reach, 0), (reach, reach)))
+        y = unthinned(y, self.distance, x.shape)
         return y + self.bias.reshape(1, 1, 1, -1)
 
     def start(self, batch: int, grid: tuple[int, int]) -> Array:
@@ -85,7 +85,7 @@ class MaskedConv(nn.Module):
         return flat + self.bias.reshape(1, -1)
 
 
-def _thinned(x: Maps, distance: int) -> Maps | Thinned:
+def thinned(x: Maps, distance: int) -> Maps | Thinned:
     """Every `distance`-th row and column as a map of its own, in the batch: neighbours there are
     `distance` apart."""
     if distance == 1:
@@ -95,8 +95,8 @@ def _thinned(x: Maps, distance: int) -> Maps | Thinned:
     return rearrange(x, "b (h p) (w q) f -> (b p q) h w f", p=distance, q=distance)
 
 
-def _unthinned(x: Maps | Thinned, distance: int, shape: tuple[int, ...]) -> Array:
-    """The inverse of `_thinned`, for maps of that shape (but for the number of features)."""
+def unthinned(x: Maps | Thinned, distance: int, shape: tuple[int, ...]) -> Array:
+    """The inverse of `thinned`, for maps of that shape (but for the number of features)."""
     if distance == 1:
         return x
     x = rearrange(x, "(b p q) h w f -> b (h p) (w q) f", p=distance, q=distance)

@@ -23,6 +23,7 @@ from lvae.models.causal_layers import (
     Rows,
 )
 from lvae.models.pixelcnn_blocks import block_kinds
+from lvae.models.plan_reader import Guide, Plan, PlanReader
 
 Vectors = Float[Array, "batch rows columns embedding"]  # that stand for codes
 Caches = tuple[Array, list[Cache]]  # of the first layer and of those after it
@@ -56,6 +57,7 @@ class PixelCNN(nn.Module):
     tied: bool
     places: bool
     dropout: float
+    reader: int = 0
 
     def setup(self) -> None:
         if self.embedding:
@@ -68,6 +70,8 @@ class PixelCNN(nn.Module):
             self.place = self.param("place", nn.initializers.normal(0.5), shape)
             shape = (1, *self.grid, self.size)
             self.table = self.param("table", nn.initializers.zeros, shape)
+        if self.reader:
+            self.read = PlanReader(self.reader, self.features)
         self.layers = [self._block(kind, apart) for kind, apart in block_kinds(self.blocks)]
         if self.places:
             self.normalise = nn.LayerNorm()
@@ -86,13 +90,24 @@ class PixelCNN(nn.Module):
         """What stands for a code in the network's input."""
         return self.embed(codes) if self.embedding else jax.nn.one_hot(codes, self.size)
 
-    def __call__(self, codes: Int[Array, "batch rows columns"], training: bool = False) -> Logits:
-        return self.logits(self.vectors(codes), training)
+    def guide(self, plan: Plan) -> Guide:
+        """What a plan adds to the features, everywhere at once."""
+        return self.read(plan)
 
-    def logits(self, vectors: Vectors, training: bool = False) -> Logits:
+    def __call__(
+        self,
+        codes: Int[Array, "batch rows columns"],
+        training: bool = False,
+        plan: Plan | None = None,
+    ) -> Logits:
+        return self.logits(self.vectors(codes), training, plan)
+
+    def logits(self, vectors: Vectors, training: bool = False, plan: Plan | None = None) -> Logits:
         """Logits from the vectors that stand for codes: with these in hand causality has a
         gradient."""
         x = self.first(vectors)
+        if plan is not None:
+            x = x + self.guide(plan)
         x = x + self.place if self.places else nn.relu(x)
         x = self.drop(x, deterministic=not training)
         for layer in self.layers:
@@ -109,10 +124,15 @@ class PixelCNN(nn.Module):
         caches = [layer.start(batch, self.grid) for layer in self.layers]
         return self.first.start(batch, self.grid), caches
 
-    def step(self, caches: Caches, position: Position) -> tuple[Caches, Rows]:
+    def step(
+        self, caches: Caches, position: Position, guide: Guide | None = None
+    ) -> tuple[Caches, Rows]:
         """Logits at the next position in raster order, from all codes that were `put` before it."""
         seen, rest = caches
         x = self.first.read(seen, position)
+        if guide is not None:
+            corner = (0, position[0], position[1], 0)
+            x = x + jax.lax.dynamic_slice(guide, corner, (len(x), 1, 1, self.features))[:, 0, 0]
         if self.places:
             place = (0, position[0], position[1], 0)
             x = x + jax.lax.dynamic_slice(self.place, place, (1, 1, 1, self.features))[:, 0, 0]

@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from lvae.models.causal_layers import Index, Rows
 from lvae.models.pixelcnn import Caches, PixelCNN
+from lvae.models.plan_reader import Plan
 
 
 def sample_cached(
@@ -19,6 +20,7 @@ def sample_cached(
     temperature: float | Float[Array, ""] = 1.0,
     top_k: int = 0,
     min_p: float = 0.0,
+    plan: Plan | None = None,
 ) -> Int[Array, "batch rows columns"]:
     """Draws the codes under `redraw`, position by position, in one scan with caches.
 
@@ -28,14 +30,16 @@ def sample_cached(
       codes: kept where `redraw` is false.
       redraw: all true: new maps.
       temperature, top_k, min_p: see `draw`.
+      plan: of a model with a reader; it is read once, before the scan.
     """
     batch, rows, columns = codes.shape
     variables = {"params": params}
+    guide: Any = None if plan is None else model.apply(variables, plan, method="guide")
 
     def one(caches: Caches, position: tuple[Array, Array, Array]) -> tuple[Caches, Array]:
         index, known, free = position
         place = (index // columns, index % columns)
-        stepped: Any = model.apply(variables, caches, place, method="step")
+        stepped: Any = model.apply(variables, caches, place, guide, method="step")
         caches, logits = stepped
         drawn = draw(logits, _noise(keys, index, model.size), temperature, top_k, min_p)
         chosen = jnp.where(free, drawn, known)

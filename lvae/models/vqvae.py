@@ -16,7 +16,10 @@ from lvae.models.convolution import Conv, ConvTranspose
 EMPTY_LEVEL = 0.05  # root mean square of a block's pixels at which its place is half faded out
 PLACE_DEVIATION = 0.3  # of the vectors of places at the start: blocks of tissue differ by as much
 
+FAINT = -4.6  # before softplus: noise starts at 1 % of the grey value
+
 Images = Float[Array, "batch height width 1"]
+Noise = Float[Array, "batch rows columns 16"]
 Features = Float[Array, "batch rows columns features"]
 
 
@@ -121,24 +124,34 @@ class ResidualDecoder(nn.Module):
     """The mirror image: (B, H/4, W/4, D) -> (B, H, W, 1), not below 0.
 
     Starts as the inverse cosine transform of each code alone; the network adds what codes around it
-    imply, across the edges of blocks.
+    imply, across the edges of blocks. texture: adds noise of the places' own colour and strength:
+    what is too fine for the codes is not left out, but drawn. `noise` is normal, a number for each
+    pixel (B, H/4, W/4, 16); None: the mean.
     """
 
     places: int
     width: int
     blocks: int
+    texture: bool = False
 
     @nn.compact
-    def __call__(self, quantised: Features) -> Images:
+    def __call__(self, quantised: Features, noise: Noise | None = None) -> Images:
         content = quantised[..., : quantised.shape[-1] - self.places]
         plain = nn.Dense(16, use_bias=False, kernel_init=_inverse_cosines)(content)
         x = Conv(self.width, (3, 3))(quantised)
         for _ in range(self.blocks):
             x = ResidualBlock()(x)
-        x = nn.silu(nn.LayerNorm()(x))
-        x = Conv(16, (3, 3), kernel_init=nn.initializers.zeros)(x)
+        y = nn.silu(nn.LayerNorm()(x))
+        x = Conv(16, (3, 3), kernel_init=nn.initializers.zeros)(y)
         # SSIM sees grey values of 0.01 on black; rectified, black needs no exact cancellation
-        return nn.relu(channels_to_blocks(plain + x, 4))
+        mean = nn.relu(plain + x)
+        if not self.texture:
+            return channels_to_blocks(mean, 4)
+        strength = nn.softplus(Conv(16, (3, 3), kernel_init=nn.initializers.zeros)(y) + FAINT)
+        colour = Conv(16, (3, 3), kernel_init=nn.initializers.zeros)
+        if noise is None:
+            noise = jnp.zeros_like(mean)
+        return channels_to_blocks(nn.relu(mean + mean * strength * (noise + colour(noise))), 4)
 
 
 def _cosines(key: Key[Array, ""], shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
@@ -172,9 +185,9 @@ class VQVAE(nn.Module):
         """Features to be quantised."""
         return self.encoder(images)
 
-    def decode(self, quantised: Features) -> Images:
-        """Images from quantised features."""
-        return self.decoder(quantised)
+    def decode(self, quantised: Features, noise: Noise | None = None) -> Images:
+        """Images from quantised features; noise: of a decoder with texture."""
+        return self.decoder(quantised) if noise is None else self.decoder(quantised, noise)
 
     def __call__(self, images: Images) -> Images:
         """Both without a quantiser between: what `init` runs."""

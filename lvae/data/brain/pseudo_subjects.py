@@ -1,15 +1,19 @@
 """Pseudo-subjects: the MNI152 template as heads of other shapes, seen by other scanners."""
 
-from collections.abc import Sequence
+import functools
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from scipy import ndimage
 
 from lvae.data import volumes
+from lvae.data.brain import anatomy, kept
+from lvae.data.brain.anatomy import Template
 from lvae.data.brain.settings import WINDOW_PERCENTILE, DataSettings
+from lvae.data.brain.smooth_fields import smooth_fields
 from lvae.data.brain.splits import SPLITS, Split, joined, slices_of
 
+VERSION = 1  # of what `make_subject` draws: another one leaves what is kept alone
 LOWEST_MM, HIGHEST_MM = -18.0, 50.0  # of the MNI space: the axial slices in which the brain is wide
 
 
@@ -19,22 +23,47 @@ def make_splits(config: DataSettings) -> dict[str, Split]:
     Raises:
       UserError: nilearn is not installed.
     """
-    template, _ = volumes.template(1)
     splits, first = {}, 0
     for name, count in zip(SPLITS, config.subjects):
         parts = []
         for index in range(first, first + count):
-            images = make_subject(template.array, template.affine, config, index)
+            images = kept_subject(config, index)
             parts.append(slices_of(f"pseudo_{index:04d}", images))
         splits[name], first = joined(parts), first + count
     return splits
 
 
+def kept_subject(config: DataSettings, index: int) -> UInt8[np.ndarray, "slices size size"]:
+    """One subject: from the cache (see `lvae.data.brain.kept`), or drawn and put there.
+
+    Raises:
+      UserError: nilearn is not installed.
+    """
+    identity = {
+        "version": VERSION,
+        "seed": config.seed,
+        "size": config.size,
+        "field_of_view_mm": config.field_of_view_mm,
+        "slices": config.slices,
+        "anatomy": config.anatomy,
+    }
+    shape = (config.slices, config.size, config.size)
+    return kept.kept(identity, index, shape, lambda: make_subject(template_once(), config, index))
+
+
+@functools.lru_cache(maxsize=1)
+def template_once() -> Template:
+    """The template, and what subjects are made of, read once.
+
+    Raises:
+      UserError: nilearn is not installed.
+    """
+    template, _ = volumes.template(1)
+    return anatomy.template_of(template.array, template.affine, volumes.MASK_THRESHOLD)
+
+
 def make_subject(
-    template: Float[np.ndarray, "x y z"],
-    affine: Float[np.ndarray, "4 4"],
-    config: DataSettings,
-    index: int,
+    template: Template, config: DataSettings, index: int
 ) -> UInt8[np.ndarray, "slices size size"]:
     """One subject: the template seen through a random head position, shape, coil and sequence.
 
@@ -59,15 +88,19 @@ def make_subject(
     shift = centre + random.normal(0, 2.0, 3) - linear @ centre
     moved = np.tensordot(linear, places, 1) + shift[:, None, None, None]
     for knots_mm, deviation_mm in ((40.0, 4.0), (18.0, 1.0)):
-        moved += deviation_mm * _smooth_fields(random, 3, axes, knots_mm)
+        moved += deviation_mm * smooth_fields(random, 3, axes, knots_mm)
     ventricles = np.array([0.0, -12.0, 14.0])[:, None, None, None]
     away = moved - ventricles
     nearness = np.exp(-((away / np.array([22.0, 38.0, 26.0])[:, None, None, None]) ** 2).sum(0))
     moved -= random.normal(0, 0.16) * nearness * away
 
-    voxels = np.tensordot(np.linalg.inv(affine)[:3, :3], moved, 1)
-    voxels += np.linalg.inv(affine)[:3, 3][:, None, None, None]
-    image = ndimage.map_coordinates(template, voxels, order=1)
+    if config.anatomy == "template":
+        voxels = anatomy.voxels_of(template.affine, moved)
+        image = ndimage.map_coordinates(template.array, voxels, order=1)
+    else:
+        own = np.random.default_rng([config.seed, index, 1])
+        image = anatomy.folded(template, moved, axes, own)
+        image = anatomy.lesioned(image, moved, axes, own)
 
     # Grey values of background, fluid, grey matter, white matter, brightest, as in the template ...
     before = np.array([0.0, 0.25, 0.62, 0.86, 1.2])
@@ -77,7 +110,7 @@ def make_subject(
     )  # ... and in this subject
     inside = np.clip(image / 0.08, 0, 1)  # keeps the background black
     image = np.interp(image, before, after) * inside
-    image *= np.exp(0.10 * _smooth_fields(random, 1, axes, 70.0)[0])
+    image *= np.exp(0.10 * smooth_fields(random, 1, axes, 70.0)[0])
     noise = random.normal(0, 0.01, (2, *image.shape))
     image = np.hypot(image + noise[0], noise[1]) * inside
     image /= np.percentile(image[image > volumes.MASK_THRESHOLD], WINDOW_PERCENTILE)
@@ -94,29 +127,3 @@ def _rotation(angles: np.ndarray) -> np.ndarray:
         turn[first, second], turn[second, first] = -np.sin(angle), np.sin(angle)
         matrix = turn @ matrix
     return matrix
-
-
-def _smooth_fields(
-    random: np.random.Generator, count: int, axes: Sequence[np.ndarray], knots_mm: float
-) -> Float[np.ndarray, "count z y x"]:
-    """Random fields of unit deviation on a grid: cubic B-splines with independent normal weights.
-
-    The splines are separable, so a field costs three small matrix products.
-    """
-    bases = [_spline_basis(axis, knots_mm) for axis in axes]
-    fields = random.normal(size=(count, *(basis.shape[1] for basis in bases)))
-    for axis, basis in enumerate(bases, start=1):
-        fields = np.moveaxis(np.tensordot(fields, basis, (axis, 1)), -1, axis)
-    return fields
-
-
-def _spline_basis(places: np.ndarray, spacing: float) -> Float[np.ndarray, "places knots"]:
-    """Cubic B-spline weights of knots `spacing` apart; each row scaled to unit length (unit
-    variance)."""
-    ordered = np.sort(places)
-    knots = np.arange(ordered[0] - 2 * spacing, ordered[-1] + 2 * spacing, spacing)
-    distance = np.abs(places[:, None] - knots[None]) / spacing
-    near = 2 / 3 - distance**2 + distance**3 / 2
-    far = np.clip(2 - distance, 0, None) ** 3 / 6
-    weights = np.where(distance < 1, near, far)
-    return weights / np.linalg.norm(weights, axis=1, keepdims=True)

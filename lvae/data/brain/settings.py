@@ -1,6 +1,7 @@
 """What brain slices are asked for: the config group `data` of the codec (VQ-VAE)."""
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +17,8 @@ class DataSettings:
     size: int = 128  # px along each side; PNGs of a multiple of it are averaged down
     field_of_view_mm: float = 256.0  # mm, side of a slice cut from a volume; 2 mm/px, as OASIS
     slices: int = 12  # axial slices per volume or pseudo-subject
+    # Of pseudo-subjects. folds: cortex exchanged, atrophy, lesions; template: deformed, no more
+    anatomy: Literal["folds", "template"] = "template"
     # Pseudo-subjects to train, validate and test on: sized for two CPU cores
     subjects: tuple[int, int, int] = (20, 4, 8)
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)  # of the subjects of real volumes

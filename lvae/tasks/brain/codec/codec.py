@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from lvae.models import quantizer
 from lvae.models.batching import in_batches
-from lvae.tasks.brain.codec.network import Pixels, features_of, network_of
+from lvae.tasks.brain.codec.network import Pixels, features_of, has_texture, network_of, noise_of
 from lvae.tasks.brain.codec.quantising import code_vectors
 from lvae.tasks.brain.codec.settings import ModelSettings, Settings
 from lvae.tasks.brain.slices import Slices
@@ -94,7 +94,9 @@ def _codes(model: ModelSettings, params: PyTree, vectors: Vectors, images: Pixel
 
 @functools.partial(jax.jit, static_argnums=0)
 def _images(model: ModelSettings, params: PyTree, vectors: Vectors, codes: Array) -> Array:
-    decoded: Any = network_of(model).apply({"params": params}, vectors[codes], method="decode")
+    noise = (noise_of(codes),) if has_texture(model) else ()
+    network = network_of(model)
+    decoded: Any = network.apply({"params": params}, vectors[codes], *noise, method="decode")
     return jnp.clip(decoded[..., 0], 0, 1)
 
 

@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from lvae.imaging.levels import from_levels
+from lvae.imaging.texture import texture_error
 from lvae.keys import stream
 from lvae.metrics.images import ssim
 from lvae.models import quantizer
 from lvae.tasks.brain import slices
-from lvae.tasks.brain.codec.network import features_of, network_of
+from lvae.tasks.brain.codec.network import features_of, has_texture, network_of
 from lvae.tasks.brain.codec.quantising import quantise
 from lvae.tasks.brain.codec.settings import EmaModel, Settings
 from lvae.tasks.task import Batch, LossFunction, Spec, Splits, Variables, spec_of
@@ -81,17 +82,23 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
         network_params = {"params": params["network"]}
         features: Any = network.apply(network_params, images, method="encode")
         found = quantise(settings, params, buffers, features.reshape(-1, model.dimension), key)
-        decoded: Any = network.apply(
-            network_params, found.vectors.reshape(features.shape), method="decode"
-        )
+        vectors = found.vectors.reshape(features.shape)
+        noise: tuple[Array, ...] = ()
+        if has_texture(model):
+            draw_key = jax.random.fold_in(key, 3)
+            noise = (jax.random.normal(draw_key, (*features.shape[:3], 16)),)
+        decoded: Any = network.apply(network_params, vectors, *noise, method="decode")
         errors = jnp.mean((decoded - images) ** 2, axis=(1, 2, 3))
         likeness = ssim(decoded, images)
         extra = found.terms.reshape(len(images), -1).mean(1)
         total = errors / variance + weights.ssim * (1 - likeness) + extra
+        parts = {"squared_error": errors, "ssim": likeness, "quantiser": extra}
+        if weights.texture:
+            parts["texture"] = texture_error(decoded[..., 0], images[..., 0])
+            total = total + weights.texture * parts["texture"]
         buffers = _counted(buffers, quantizer.uses(found.codes, model.codes), step, steps_per_epoch)
         if found.book is not None:
             buffers["codebook"] = dict(found.book)
-        parts = {"squared_error": errors, "ssim": likeness, "quantiser": extra}
         return jnp.mean(total), (parts | code_use(buffers["uses"]), buffers)
 
     return value

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from lvae.imaging.levels import from_levels
+from lvae.imaging.levels import from_levels, to_levels
 from lvae.metrics.images import psnr, ssim
 from lvae.models.batching import in_batches
 from lvae.tasks.brain.codec import loss
 from lvae.tasks.brain.codec.codec import Decoded, Maps, codec_of
 from lvae.tasks.brain.codec.settings import Settings
+from lvae.tasks.brain.realism import described, told_apart
 from lvae.tasks.brain.slices import Slices, has_content
 from lvae.tasks.task import Run, Splits
 
@@ -20,11 +21,13 @@ SCORED = 64  # images at once
 
 
 def evaluate(run: Run[Settings], splits: Splits, split: str, thorough: bool) -> dict[str, Any]:
-    """SSIM, PSNR, squared error and the use of the codes; thorough: by subject and on tissue, too."""
+    """SSIM, PSNR, squared error and the use of the codes; thorough: by subject and on tissue, and
+    whether decoded slices can be told from real ones, too."""
     images, subject = splits[split]["image"], splits[split]["subject"]
     codec = codec_of(run)
     codes = codec.encode(images)
-    scores = image_scores(codec.decode(codes), images)
+    decoded = codec.decode(codes)
+    scores = image_scores(decoded, images)
     result: dict[str, Any] = {name: float(values.mean()) for name, values in scores.items()}
     result |= code_use(codes, codec.size)
     if not thorough:
@@ -32,6 +35,7 @@ def evaluate(run: Run[Settings], splits: Splits, split: str, thorough: bool) -> 
     subjects = np.unique(subject)
     by_subject = {str(one): float(scores["ssim"][subject == one].mean()) for one in subjects}
     shown = has_content(images, codec.grid)
+    real, rebuilt = described(images, subject), described(to_levels(decoded), subject)
     return result | {
         "ssim_by_subject": by_subject,
         "ssim_lowest_subject": min(by_subject.values()),
@@ -41,6 +45,7 @@ def evaluate(run: Run[Settings], splits: Splits, split: str, thorough: bool) -> 
         "subjects": len(subjects),
         "codes": codec.size,
         "bits_per_image": float(codes[0].size * np.log2(codec.size)),
+        **told_apart("decoded_real", real, rebuilt),
     }
 
 

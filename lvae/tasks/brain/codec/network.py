@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Num, PyTree
+from jaxtyping import Array, Float, Int, Key, Num, PyTree
 
 from lvae.imaging.levels import from_levels
 from lvae.models import quantizer, vqvae
@@ -37,7 +37,7 @@ def network_of(model: ModelSettings) -> vqvae.VQVAE:
     places, width = model.places, model.width
     return vqvae.VQVAE(
         vqvae.ResidualEncoder(model.dimension, places, width, model.encoder_blocks),
-        vqvae.ResidualDecoder(places, width, model.decoder_blocks),
+        vqvae.ResidualDecoder(places, width, model.decoder_blocks, model.texture),
     )
 
 
@@ -60,6 +60,23 @@ def init(settings: Settings, spec: Spec, key: Key[Array, ""]) -> Variables:
     elif isinstance(model, EmaModel):
         buffers["codebook"] = dict(quantizer.codebook_from(jnp.zeros(shape), 0.0))
     return {"params": params, "buffers": buffers}
+
+
+def has_texture(model: ModelSettings) -> bool:
+    """Whether the decoder takes noise."""
+    return isinstance(model, ResidualModel) and model.texture
+
+
+def noise_of(codes: Int[Array, "batch rows columns"]) -> Float[Array, "batch rows columns 16"]:
+    """The noise of a decoder with texture: drawn from a key that a map's own codes give, so that the
+    same codes are the same slice, alone or among others."""
+    place = jnp.arange(codes[0].size, dtype=jnp.uint32).reshape(1, *codes.shape[1:])
+    mixed = (codes.astype(jnp.uint32) + 1) * (
+        jnp.uint32(2654435761) * place + jnp.uint32(40503)
+    )  # wraps around
+    sums = jnp.sum(mixed ^ (mixed >> 15), (1, 2), dtype=jnp.uint32)
+    keys = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(0), number))(sums)
+    return jax.vmap(lambda key: jax.random.normal(key, (*codes.shape[1:], 16)))(keys)
 
 
 @functools.partial(jax.jit, static_argnums=0)

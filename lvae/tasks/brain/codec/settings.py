@@ -30,6 +30,7 @@ class ResidualModel(CodeSettings):
     encoder_blocks: int = 1
     decoder_blocks: int = 2
     places: int = 4  # features, of `dimension`, that tell empty blocks apart by place
+    texture: bool = False  # the decoder draws what is too fine for the codes
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -155,6 +156,7 @@ class FsqLoss:
 
     ssim: float = 1.0  # weight of 1 - SSIM
     mirror: bool = True  # left and right exchanged in half of the slices
+    texture: float = 0.0  # weight of local energies in bands that are not those of the slice
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

@@ -7,7 +7,9 @@ from jaxtyping import Array, Bool, Int, Key
 from lvae.keys import per_index, stream
 from lvae.models import raster_sampling
 from lvae.tasks.brain.codec.codec import Maps
+from lvae.tasks.brain.prior import planning
 from lvae.tasks.brain.prior.network import network
+from lvae.tasks.brain.prior.planning import PlanMaps
 from lvae.tasks.brain.prior.settings import Settings
 from lvae.tasks.task import Run
 
@@ -17,15 +19,23 @@ Indices = Int[np.ndarray, " n"]
 
 
 def draw(
-    run: Run[Settings], seed: int, stream_name: str, indices: Indices, factor: float = 1.0
+    run: Run[Settings],
+    seed: int,
+    stream_name: str,
+    indices: Indices,
+    factor: float = 1.0,
+    plan: PlanMaps | None = None,
 ) -> Maps:
     """New code maps; each of (seed, name, its own index) alone.
 
-    factor: of the config's temperature.
+    factor: of the config's temperature. plan: of each map; None: of a prior with plans they are drawn.
     """
     grid = network(run.settings, run.spec).grid
+    if plan is None and run.settings.plan.components:
+        plan = planning.of_nobody(run, seed, stream_name, indices, None, grid).maps
     blank = np.zeros((len(indices), *grid), np.int32)
-    return redraw(run, seed, stream_name, indices, blank, np.ones(blank.shape, bool), factor)
+    free = np.ones(blank.shape, bool)
+    return redraw(run, seed, stream_name, indices, blank, free, factor, plan)
 
 
 def redraw(
@@ -36,6 +46,7 @@ def redraw(
     codes: Maps,
     free: Bool[np.ndarray, "n rows columns"],
     factor: float = 1.0,
+    plan: PlanMaps | None = None,
 ) -> Maps:
     """The code maps with the codes under `free` drawn anew."""
     settings = run.settings.sampling
@@ -53,6 +64,7 @@ def redraw(
             factor * settings.temperature,
             settings.top_k,
             settings.min_p,
+            None if plan is None else plan[filled],
         )
         drawn.append(np.asarray(maps)[: len(rows)])
     return np.concatenate(drawn) if drawn else codes

@@ -4,9 +4,11 @@ import numpy as np
 from jaxtyping import Bool
 
 from lvae.tasks.brain.codec.codec import Maps
+from lvae.tasks.brain.prior import planning
 from lvae.tasks.brain.prior.drawing import Indices, redraw
 from lvae.tasks.brain.prior.network import surprises
 from lvae.tasks.brain.prior.settings import Settings
+from lvae.tasks.brain.slices import Slices
 from lvae.tasks.task import Run
 
 
@@ -29,12 +31,18 @@ def fill(
     indices: Indices,
     codes: Maps,
     free: Bool[np.ndarray, "n rows columns"],
+    images: Slices,
 ) -> Maps:
-    """The best of several redrawings, by the likelihood of the whole map."""
+    """The best of several redrawings, by the likelihood of the whole map; with plans, each of a plan
+    of its own that fits what of the images is not `free`."""
+    grid = free.shape[1:]
     best, lowest = codes, np.full(len(codes), np.inf)
     for candidate in range(run.settings.sampling.candidates):
-        drawn = redraw(run, seed, f"inpaint {candidate}", indices, codes, free)
-        total = surprises(run, drawn).sum((1, 2))
+        plan = None
+        if run.settings.plan.components:
+            plan = planning.of_images(run, images, grid, candidate, ~free).maps
+        drawn = redraw(run, seed, f"inpaint {candidate}", indices, codes, free, plan=plan)
+        total = surprises(run, drawn, plan).sum((1, 2))
         better = total < lowest
         best = np.where(better[:, None, None], drawn, best)
         lowest = np.minimum(total, lowest)

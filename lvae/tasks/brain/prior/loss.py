@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, Key, PyTree
 
 from lvae.tasks.brain import slices
-from lvae.tasks.brain.prior import below
+from lvae.tasks.brain.prior import below, planning
 from lvae.tasks.brain.prior.augmentation import augmented
 from lvae.tasks.brain.prior.network import network
 from lvae.tasks.brain.prior.settings import Settings
@@ -25,8 +25,11 @@ def reload_data(settings: Settings, spec: Spec) -> Splits:
 
 
 def spec(settings: Settings, splits: Splits) -> Spec:
-    """Shapes, and the config of the VQ-VAE below."""
-    return spec_of(splits, **below.facts(below.find(settings)))
+    """Shapes, the config of the VQ-VAE below, and how the slices of a head are counted."""
+    facts = below.facts(below.find(settings))
+    if settings.plan.components:
+        facts["last_slice"] = int(splits["train"]["slice"].max())
+    return spec_of(splits, **facts)
 
 
 def loss(settings: Settings, spec: Spec) -> LossFunction:
@@ -45,11 +48,22 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
         params: PyTree, buffers: PyTree, batch: Batch, key: Key[Array, ""], step: Int[Array, ""]
     ) -> Any:
         del step
+        plan = None
         codec = below.codec_in(codec_settings, buffers)
         images = augmented(batch["image"], jax.random.fold_in(key, 0), weights)
         codes = jax.lax.stop_gradient(codec.codes_of(images))
+        if settings.plan.components:
+            places = planning.places_of(batch["slice"], spec, settings.plan)
+            draw_key = jax.random.fold_in(key, 2)
+            plan = planning.while_training(
+                buffers["plan"], images, places, draw_key, codec_settings.grid
+            )
         logits: Any = module.apply(
-            {"params": params}, codes, training=True, rngs={"dropout": jax.random.fold_in(key, 1)}
+            {"params": params},
+            codes,
+            training=True,
+            plan=plan,
+            rngs={"dropout": jax.random.fold_in(key, 1)},
         )
         logs = jax.nn.log_softmax(logits)
         nats = -jnp.take_along_axis(logs, codes[..., None], axis=-1)[..., 0].mean((1, 2))

@@ -1,21 +1,27 @@
 """The sampling modes: new slices, reconstructions, holes filled anew, maps of surprise."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from lvae.errors import UserError
 from lvae.imaging.levels import to_levels
 from lvae.imaging.sheets import png
 from lvae.tasks.brain.codec import modes as codec_modes
 from lvae.tasks.brain.codec.modes import FORMATS, npy
+from lvae.tasks.brain.prior import planning
 from lvae.tasks.brain.prior.below import codec_below, data_of
-from lvae.tasks.brain.prior.drawing import SAMPLE_BATCH, draw
+from lvae.tasks.brain.prior.drawing import SAMPLE_BATCH, Indices, draw
 from lvae.tasks.brain.prior.inpainting import fill, hole
 from lvae.tasks.brain.prior.network import surprises
 from lvae.tasks.brain.prior.settings import Settings
 from lvae.tasks.brain.slices import read_inputs
 from lvae.tasks.task import Encoded, Mode, Numbered, Plan, Request, Run, Sample, option
+
+STACKED = 4  # heads that mode `stack` draws without --num_samples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,29 +31,102 @@ class PriorOptions:
     factor: float = option(
         1.0, "Multiplies the temperature: 0 draws the likeliest codes.", minimum=0
     )
+    height: float | None = option(
+        None, "Of all slices: 0 the lowest, 1 the highest; without it each has its own.", minimum=0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class StackOptions:
+    """Of the mode `stack`."""
+
+    factor: float = option(
+        1.0, "Multiplies the temperature: 0 draws the likeliest codes.", minimum=0
+    )
+    slices: int = option(
+        12, "Of each head, evenly spaced from the lowest to the highest.", minimum=1
+    )
 
 
 def prior(run: Run[Settings], request: Request) -> Plan:
     """New slices: PNGs and their code maps."""
+    count, height = request.num_samples or run.settings.sampling.count, request.options.height
+    if height is not None:
+        _check_plan(run, f"--height={height}")
+        if height > 1:
+            raise UserError(f"--height={height}: must be in [0, 1]; 1 is the highest slice")
+    names = Numbered(count, prefix="sample_")
+
+    def places(indices: Indices) -> tuple[np.ndarray, np.ndarray | None]:
+        return indices, None if height is None else np.full(len(indices), height)
+
+    return _new_slices(run, request, "prior", names, places)
+
+
+def stack(run: Run[Settings], request: Request) -> Plan:
+    """New heads, slice by slice: --num_samples heads (default 4) of --slices slices each.
+
+    Slices of a head have one subject's code, so that their plans agree.
+
+    Raises:
+      UserError: a prior without plans knows no heads.
+    """
+    _check_plan(run, "--mode=stack")
+    heads, slices = request.num_samples or STACKED, request.options.slices
+    names = [
+        f"head_{head:05d}_slice_{index:02d}" for head in range(heads) for index in range(slices)
+    ]
+
+    def places(indices: Indices) -> tuple[np.ndarray, np.ndarray]:
+        return indices // slices, (indices % slices) / max(1, slices - 1)
+
+    return _new_slices(run, request, "stack", names, places)
+
+
+def _new_slices(
+    run: Run[Settings],
+    request: Request,
+    name: str,
+    names: Sequence[str],
+    places: Callable[[Indices], tuple[np.ndarray, np.ndarray | None]],
+) -> Plan:
+    """What the modes `prior` and `stack` draw. places: head and height of every slice."""
     codec = codec_below(run.spec, run.variables)
-    count = request.num_samples or run.settings.sampling.count
 
     def samples(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
-        codes = draw(run, request.seed, "prior", indices, request.options.factor)
+        heads, heights = places(indices)
+        planned = None
+        if run.settings.plan.components:
+            planned = planning.of_nobody(run, request.seed, name, heads, heights, codec.grid)
+        plan = None if planned is None else planned.maps
+        codes = draw(run, request.seed, name, indices, request.options.factor, plan)
         levels = to_levels(codec.decode(codes))
+
+        def about(place: int) -> dict[str, Any]:
+            if planned is None:
+                return {"index": int(indices[place])}
+            height = round(float(planned.heights[place]), 4)
+            return {"index": int(indices[place]), "head": int(heads[place]), "height": height}
+
         return [
             Sample(
-                {"index": index},
+                about(place),
                 lambda place=place: Encoded(
                     {".png": png(levels[place]), "_codes.npy": npy(codes[place])}, levels[place]
                 ),
                 {"image": levels[place], "codes": codes[place]},
             )
-            for place, index in enumerate(indices.tolist())
+            for place in range(len(indices))
         ]
 
-    names = Numbered(count, prefix="sample_")
     return Plan(names, (".png", "_codes.npy"), samples, block=SAMPLE_BATCH)
+
+
+def _check_plan(run: Run[Settings], asked: str) -> None:
+    if not run.settings.plan.components:
+        raise UserError(
+            f"{asked}: the prior in {run.workdir} has no plans; train configs/planned_brain.py"
+        )
 
 
 def reconstruct(run: Run[Settings], request: Request) -> Plan:
@@ -72,7 +151,7 @@ def inpaint(run: Run[Settings], request: Request) -> Plan:
         free = np.stack(
             [hole(request.seed, index, codec.grid, share) for index in indices.tolist()]
         )
-        filled = fill(run, request.seed, indices, codes, free)
+        filled = fill(run, request.seed, indices, codes, free, images[indices])
         decoded, original = to_levels(codec.decode(filled)), codec.decode(codes)
 
         def encode(place: int, image: np.ndarray) -> Encoded:
@@ -103,7 +182,10 @@ def anomaly(run: Run[Settings], request: Request) -> Plan:
     names, images = read_inputs(data_of(codec.settings, run.settings), request)
 
     def samples(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
-        surprise = surprises(run, codec.encode(images[indices]))
+        plan = None
+        if run.settings.plan.components:
+            plan = planning.of_images(run, images[indices], codec.grid).maps
+        surprise = surprises(run, codec.encode(images[indices]), plan)
         levels = to_levels(surprise / (1.5 * np.log(codec.size)))
 
         def encode(place: int, image: np.ndarray) -> Encoded:
@@ -134,6 +216,7 @@ def enlarged(
 
 MODES = {
     "prior": Mode(prior, "New slices, and their codes.", PriorOptions, FORMATS),
+    "stack": Mode(stack, "New heads, slice by slice.", StackOptions, FORMATS),
     "reconstruct": Mode(
         reconstruct, "Slices rebuilt from their codes, and the codes.", formats=FORMATS
     ),

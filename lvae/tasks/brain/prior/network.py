@@ -12,7 +12,8 @@ from jaxtyping import Array, Float, Key, PyTree
 from lvae.models import pixelcnn
 from lvae.models.batching import in_batches
 from lvae.tasks.brain.codec.codec import Maps
-from lvae.tasks.brain.prior import below
+from lvae.tasks.brain.prior import below, planning
+from lvae.tasks.brain.prior.planning import PlanMaps
 from lvae.tasks.brain.prior.settings import ModelSettings, Settings
 from lvae.tasks.brain.slices import spread_out
 from lvae.tasks.task import Run, Spec, Splits, Variables
@@ -23,19 +24,28 @@ TABLE_SLICES = 256  # training slices whose codes the table of places starts fro
 def network(settings: Settings, spec: Spec) -> pixelcnn.PixelCNN:
     """The network for the codes of the VQ-VAE below."""
     codec = below.settings_of(spec)
-    return build(settings.model, codec.model.codes, codec.grid)
+    reader = settings.plan.width if settings.plan.components else 0
+    return build(settings.model, codec.model.codes, codec.grid, reader)
 
 
-def build(model: ModelSettings, codes: int, grid: tuple[int, int]) -> pixelcnn.PixelCNN:
-    """The network for a number of codes and the rows and columns of a map."""
-    return pixelcnn.PixelCNN(size=codes, grid=grid, **dataclasses.asdict(model))
+def build(
+    model: ModelSettings, codes: int, grid: tuple[int, int], reader: int = 0
+) -> pixelcnn.PixelCNN:
+    """The network for a number of codes and the rows and columns of a map; reader: width of what
+    reads plans, 0 without."""
+    return pixelcnn.PixelCNN(size=codes, grid=grid, reader=reader, **dataclasses.asdict(model))
 
 
 def init(settings: Settings, spec: Spec, key: Key[Array, ""]) -> Variables:
     """{"params": network, "buffers": {"codec": the frozen VQ-VAE}}; `prepare` fills in the latter."""
     module = network(settings, spec)
-    params = module.init(key, jnp.zeros((1, *module.grid), jnp.int32))["params"]
-    return {"params": params, "buffers": {"codec": below.blank(spec)}}
+    blank = jnp.zeros((1, *module.grid), jnp.int32)
+    buffers: dict[str, PyTree] = {"codec": below.blank(spec)}
+    plan = None
+    if module.reader:
+        buffers["plan"] = planning.blank(settings.plan, module.grid)
+        plan = jnp.zeros((1, *module.grid, 2))
+    return {"params": module.init(key, blank, plan=plan)["params"], "buffers": buffers}
 
 
 def prepare(settings: Settings, variables: Variables, splits: Splits) -> Variables:
@@ -53,21 +63,29 @@ def prepare(settings: Settings, variables: Variables, splits: Splits) -> Variabl
         vectors = jnp.asarray(codec.vectors)
         params["embed"] = {"embedding": np.asarray(_vectors(vectors, model.embedding))}
     frozen = {"network": codec.params, "vectors": np.asarray(codec.vectors)}
-    return {"params": params, "buffers": {"codec": frozen}}
+    buffers: dict[str, PyTree] = {"codec": frozen}
+    if settings.plan.components:
+        buffers["plan"] = planning.fitted(settings, splits["train"], codec.grid)
+    return {"params": params, "buffers": buffers}
 
 
 _table = jax.jit(pixelcnn.place_logits, static_argnums=1)
 _vectors = jax.jit(pixelcnn.code_features, static_argnums=1)
 
 
-def surprises(run: Run[Settings], codes: Maps) -> Float[np.ndarray, "n rows columns"]:
-    """-ln p of every code of every map given those before it, in nats."""
+def surprises(
+    run: Run[Settings], codes: Maps, plan: PlanMaps | None = None
+) -> Float[np.ndarray, "n rows columns"]:
+    """-ln p of every code of every map given those before it and the plan, in nats."""
     module = network(run.settings, run.spec)
     function = functools.partial(_surprises, module, run.variables["params"])
-    return in_batches(function, codes, size=run.settings.evaluation.batch_size)
+    given = () if plan is None else (plan,)
+    return in_batches(function, codes, *given, size=run.settings.evaluation.batch_size)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _surprises(module: pixelcnn.PixelCNN, params: PyTree, codes: Array) -> Array:
-    logits: Any = module.apply({"params": params}, codes)
+def _surprises(
+    module: pixelcnn.PixelCNN, params: PyTree, codes: Array, plan: Array | None = None
+) -> Array:
+    logits: Any = module.apply({"params": params}, codes, plan=plan)
     return -pixelcnn.log_likelihood(logits, codes)

@@ -7,6 +7,7 @@ import numpy as np
 
 from lvae.figures import brain as drawing
 from lvae.figures.canvas import loss_curves
+from lvae.tasks.brain.prior import planning
 from lvae.tasks.brain.prior.below import codec_below
 from lvae.tasks.brain.prior.drawing import draw
 from lvae.tasks.brain.prior.network import surprises
@@ -24,11 +25,14 @@ def figures(
     codec = codec_below(run.spec, run.variables)
     real = spread_out(splits["validation"]["image"], SHOWN)
     codes = codec.encode(real)
+    plan = None
+    if run.settings.plan.components:
+        plan = planning.of_images(run, real, codec.grid).maps
     drawn = draw(run, run.settings.seed, "figures", np.arange(SHOWN))
     yield (
         "samples",
         drawing.generated(real, codec.decode(codes), codec.decode(drawn), codec.shades(drawn)),
     )
-    yield "anomaly", drawing.anomalies(real, surprises(run, codes))
+    yield "anomaly", drawing.anomalies(real, surprises(run, codes, plan))
     names = ["nats_per_code", "unigram_nats", "context_nats"]
     yield "losses", loss_curves(history, names, logarithmic=False)

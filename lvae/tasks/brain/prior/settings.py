@@ -47,6 +47,22 @@ class ModelSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class PlanSettings:
+    """What is drawn before the codes: a coarse picture of the slice; see `lvae.models.plans`."""
+
+    components: int = 0  # of heads: numbers of a subject's code; 0: codes are drawn without a plan
+    heights: int = 12  # at which pictures are kept; between them they are interpolated
+    width: int = 48  # of the network that reads the plan
+
+    def __post_init__(self) -> None:
+        if self.components < 0 or self.heights < 1 or self.width < 1:
+            raise ValueError(
+                f"components={self.components}, heights={self.heights}, width={self.width}: must be "
+                "at least 0, 1 and 1"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
 class LossSettings:
     """How slices are varied before they are encoded, and what a code costs."""
 
@@ -112,6 +128,7 @@ class Settings:
     training: TrainingSettings
     sampling: SamplingSettings
     evaluation: EvaluationSettings
+    plan: PlanSettings = PlanSettings()
     # Run directory of the VQ-VAE whose codes are modelled, from the folder in which training is
     # begun; only training needs it.
     vqvae: str = ""
