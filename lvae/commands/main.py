@@ -13,6 +13,7 @@ COMMANDS = {
     "sample": "draw from a trained run",
     "evaluate": "print numbers about a trained run",
     "explore": "change codes by hand, in the browser",
+    "audit": "test what a drawn set and its model give away",
     "export": "write a trained run as one file",
     "report": "make one HTML page of a run",
     "inspect": "show what a config's reader finds, before training",

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 MOST_LABELLINGS = 20_000  # where there are more, so many are drawn
+MANY_GROUPS = 100  # of more groups a tenth as many are drawn: they cost the square of the groups
 
 
 class Estimate(NamedTuple):
@@ -40,13 +41,14 @@ def concordance(
 ) -> Concordance:
     """How each group of `first` lies above each group of `second`; groups in sorted order."""
     firsts, seconds = _split(first, first_groups), _split(second, second_groups)
-    chance = np.empty((len(firsts), len(seconds)))
-    ordered = [np.sort(other) for other in seconds]
-    for row, scores in enumerate(firsts):
-        for column, other in enumerate(ordered):
-            below = np.searchsorted(other, scores, "left") + np.searchsorted(other, scores, "right")
-            chance[row, column] = below.mean() / (2 * len(other))
     sizes = [np.array([len(part) for part in parts], float) for parts in (firsts, seconds)]
+    scores = np.concatenate(firsts)
+    starts = np.concatenate([[0], np.cumsum(sizes[0])[:-1]]).astype(int)
+    chance = np.empty((len(firsts), len(seconds)))
+    for column, other in enumerate(seconds):
+        ordered = np.sort(other)
+        below = np.searchsorted(ordered, scores, "left") + np.searchsorted(ordered, scores, "right")
+        chance[:, column] = np.add.reduceat(below, starts) / (2 * len(other) * sizes[0])
     return Concordance(chance, *sizes)
 
 
@@ -109,12 +111,13 @@ def labelling_p_value(
 
 
 def labellings(total: int, count: int, seed: int = 0) -> Int[np.ndarray, "ways count"]:
-    """Ways to choose `count` of `total` groups: all, or `MOST_LABELLINGS` drawn; the first is 0, 1,
-    and so on."""
+    """Ways to choose `count` of `total` groups: all, or `MOST_LABELLINGS` drawn (of many groups a
+    tenth of it); the first is 0, 1, and so on."""
     if math.comb(total, count) <= MOST_LABELLINGS:
         return np.array(list(itertools.combinations(range(total), count)), int)
     random = np.random.default_rng(seed)
-    drawn = random.permuted(np.tile(np.arange(total), (MOST_LABELLINGS, 1)), axis=1)[:, :count]
+    ways = MOST_LABELLINGS // (10 if total > MANY_GROUPS else 1)
+    drawn = random.permuted(np.tile(np.arange(total), (ways, 1)), axis=1)[:, :count]
     drawn[0] = np.arange(count)
     return drawn
 
@@ -122,7 +125,9 @@ def labellings(total: int, count: int, seed: int = 0) -> Int[np.ndarray, "ways c
 def _split(scores: np.ndarray, groups: np.ndarray) -> list[np.ndarray]:
     if len(scores) != len(groups) or not len(scores):
         raise ValueError(f"{len(groups)} group labels for {len(scores)} scores; both must be given")
-    return [np.asarray(scores)[groups == name] for name in np.unique(groups)]
+    _, index = np.unique(groups, return_inverse=True)
+    order = np.argsort(index, kind="stable")
+    return np.split(np.asarray(scores)[order], np.cumsum(np.bincount(index))[:-1])
 
 
 def times_drawn(random: np.random.Generator, count: int, draws: int) -> np.ndarray:

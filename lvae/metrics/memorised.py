@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import ndtri  # as norm.ppf, which is slow to import
 
-from lvae.metrics.grouped_auroc import labellings, times_drawn
+from lvae.metrics.grouped_auroc import MANY_GROUPS, labellings
 
 
 class MemorisedShare(NamedTuple):
@@ -62,9 +62,8 @@ def memorised_share(
     trained, total = near[0].shape[1], distances.shape[1]
     shares = nearest_shares(distances)
     share, chance = float(shares[:trained].sum()), trained / total
-    null = shares[labellings(total, trained, seed)].sum(1)
+    chance_low, chance_high, p_value = _null(shares, trained, share, seed)
     low, high = np.percentile(_bootstrap(shares, trained, draws, seed), [2.5, 97.5])
-    chance_low, chance_high = np.percentile(null, [2.5, 97.5])
     return MemorisedShare(
         share,
         float(low),
@@ -72,7 +71,7 @@ def memorised_share(
         chance,
         float(chance_low),
         float(chance_high),
-        p_value=float(np.mean(null >= share - 1e-12)),
+        p_value=p_value,
         smallest_copied=_smallest_copied(shares, trained),
     )
 
@@ -87,8 +86,9 @@ def group_distances(
     """
     if distances.shape[1] != len(groups) or not len(groups):
         raise ValueError(f"{len(groups)} group labels for distances to {distances.shape[1]}")
-    names = np.unique(groups)
-    return np.stack([distances[:, groups == name].min(1) for name in names], axis=1)
+    _, index, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    return np.minimum.reduceat(distances[:, np.argsort(index, kind="stable")], starts, axis=1)
 
 
 def nearest_shares(distances: Float[np.ndarray, "drawn groups"]) -> Float[np.ndarray, " groups"]:
@@ -146,6 +146,22 @@ def rms_distances(
     return np.where(both > 0, np.sqrt(np.maximum(squares, 0) / count), np.inf)
 
 
+def _null(
+    shares: Float[np.ndarray, " groups"], trained: int, share: float, seed: int
+) -> tuple[float, float, float]:
+    """Of the share over labellings: 2.5 and 97.5 percent points, and the chance of so much or more.
+    By counting; of more than `MANY_GROUPS` groups by the normal distribution."""
+    total = len(shares)
+    if total <= MANY_GROUPS:
+        null = shares[labellings(total, trained, seed)].sum(1)
+        low, high = np.percentile(null, [2.5, 97.5])
+        return float(low), float(high), float(np.mean(null >= share - 1e-12))
+    chance = trained / total
+    deviation = np.sqrt(trained * (1 - chance) * shares.var(ddof=1))
+    low, high = norm.ppf([0.025, 0.975], chance, deviation)
+    return max(0.0, float(low)), min(1.0, float(high)), float(norm.sf(share, chance, deviation))
+
+
 def _bootstrap(
     shares: Float[np.ndarray, " groups"], trained: int, draws: int, seed: int
 ) -> Float[np.ndarray, " draws"]:
@@ -154,10 +170,21 @@ def _bootstrap(
     Nearest groups are not searched for anew: a copy whose source is not drawn would then count as
     nobody's."""
     random = np.random.default_rng(seed)
-    near = times_drawn(random, trained, draws) @ shares[:trained]
-    far = times_drawn(random, len(shares) - trained, draws) @ shares[trained:]
+    near = _drawn_shares(random, shares[:trained], draws)
+    far = _drawn_shares(random, shares[trained:], draws)
     some = near + far > 0
     return near[some] / (near + far)[some]
+
+
+def _drawn_shares(
+    random: np.random.Generator, shares: Float[np.ndarray, " groups"], draws: int
+) -> Float[np.ndarray, " draws"]:
+    """Sum of the shares of as many groups drawn with replacement. Only groups that have a share are
+    drawn one by one: all others are one more kind, so that thousands of them cost nothing."""
+    some = shares[shares > 0]
+    rest = len(shares) - len(some)
+    chances = np.append(np.full(len(some), 1 / len(shares)), rest / len(shares))
+    return random.multinomial(len(shares), chances, size=draws)[:, :-1] @ some
 
 
 def _smallest_copied(shares: Float[np.ndarray, " groups"], trained: int) -> float:

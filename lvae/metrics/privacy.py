@@ -189,7 +189,8 @@ def density_ratio_scores(
     from sklearn.decomposition import PCA  # slow to import
 
     both = np.concatenate([drawn, reference]).astype(np.float64)
-    components = PCA(min(dimensions, *both.shape), whiten=True, svd_solver="full").fit(both)
+    most = min(dimensions, *both.shape)
+    components = PCA(most, whiten=True, svd_solver="covariance_eigh").fit(both)
     where, made, real = (
         components.transform(part.astype(np.float64)) for part in (candidates, drawn, reference)
     )

@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 
 from lvae.errors import UserError
 from lvae.tasks.exploring import Exploration
+from lvae.tasks.auditor import Auditor
+from lvae.tasks.numbered import Numbered as Numbered  # part of the contract: names of samples
 from lvae.tasks.training_settings import TrainingSettings
 
 Split = Mapping[str, np.ndarray]  # field -> array, leading axis: example
@@ -168,12 +170,14 @@ class NoOptions:
 
 class Mode(NamedTuple):
     """A way to draw. plan: says what is drawn. help: one line. options: a frozen dataclass, one
-    field per flag; see `option`. formats: layouts that it can write."""
+    field per flag; see `option`. formats: layouts that it can write. new: samples are of no example
+    in particular; those of all other modes are made from somebody's examples."""
 
     plan: Callable[[Run[Any], Request], Plan]
     help: str
     options: type = NoOptions
     formats: Sequence[str] = ("files",)
+    new: bool = False
 
 
 def option(default: Any, help: str, minimum: float | None = None) -> Any:
@@ -224,6 +228,7 @@ class Task(Generic[S]):
     figures: (name, picture) each, after training; a picture is a Figure or uint8 pixels; `history`
     holds the rows of metrics. modes: ways to draw. explore: the latent space, for programs. page: a
     run and --data -> what the page of `lvae explore` shows; None: there is no such page.
+    audit: how `lvae audit` compares examples; None: the task draws nothing new.
     watched: splits evaluated while training. reported: splits whose measures `lvae.evaluate` gives
     without the split's name, too; a later one wins.
     reload_data: `load_data` for a trained run, where that of training needs what may be gone by then;
@@ -243,6 +248,7 @@ class Task(Generic[S]):
     reload_data: Callable[[S, Spec], Splits] | None = None
     explore: Explorer | None = None
     page: Callable[[Run[S], Path | None], Exploration] | None = None
+    audit: Auditor | None = None
     watched: Sequence[str] = ("validation",)
     reported: Sequence[str] = ("test",)
 
@@ -308,30 +314,3 @@ def _dtype(name: Any) -> np.dtype:
     if dtype is None or dtype.kind not in NUMERIC:
         raise ValueError(f"{name!r} is no type of numbers")
     return dtype
-
-
-class Numbered(Sequence[str]):
-    """Names of samples such as "00000", "00001", ..., any number of them, without holding them.
-
-    count: of names. first: number of the first. prefix: before the number. digits: at least, and in
-    all names as many as in the last, so that they sort; 0: no zeros in front.
-    """
-
-    def __init__(self, count: int, first: int = 0, prefix: str = "", digits: int = 5):
-        self._numbers = range(first, first + count)
-        self._prefix = prefix
-        self._digits = max(digits, len(str(first + count - 1))) if digits else 0
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # an int, or a slice
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        return f"{self._prefix}{self._numbers[index]:0{self._digits}d}"
-
-    def __contains__(self, name: object) -> bool:
-        number = name.removeprefix(self._prefix) if isinstance(name, str) else ""
-        if not number.isdecimal() or int(number) not in self._numbers:
-            return False
-        return name == self[int(number) - self._numbers.start]

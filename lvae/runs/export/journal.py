@@ -35,6 +35,12 @@ def manifest_path(out: Path, shard: tuple[int, int]) -> Path:
     return out / ("manifest.json" if count == 1 else f"manifest-{index}-of-{count}.json")
 
 
+def find_manifest(out: Path) -> Path | None:
+    """The manifest of a finished set; None where there is none."""
+    path = out / "manifest.json"
+    return path if path.exists() else None
+
+
 def journal_path(out: Path, shard: tuple[int, int]) -> Path:
     """Of a shard; it is there while the shard is being written."""
     index, count = shard
@@ -107,6 +113,15 @@ def sample_lines(path: Path) -> Iterator[str]:
         if sample is None:
             return
         yield sample
+
+
+def samples(path: Path) -> Iterator[dict[str, Any]]:
+    """What a manifest says of every sample.
+
+    Raises:
+      UserError: it is damaged.
+    """
+    return (json.loads(line) for line in finished_lines(path))
 
 
 def finished_lines(path: Path) -> Iterator[str]:

@@ -104,10 +104,10 @@ def _interval(name: str, estimate: Estimate) -> dict[str, Any]:
     return {name: estimate.value, f"{name}_interval": [estimate.low, estimate.high]}
 
 
-def simulated_frames(run: Run[Settings]) -> Drawn:
-    """Recordings of the simulator, as many frames of each as the control needs."""
+def simulated_frames(run: Run[Settings], count: int = SAMPLES, seed: int = _SEED) -> Drawn:
+    """At least `count` frames of recordings of the simulator."""
     data = run.settings.data
-    length = -(-SAMPLES // _SIMULATED)
+    length = -(-count // _SIMULATED)
     settings = simulator(
         data,
         scale_of(run.spec).frame,
@@ -117,7 +117,7 @@ def simulated_frames(run: Run[Settings]) -> Drawn:
         recording_length=length,
         whole_pixels=decimals_of(run.spec) == 0,
     )
-    made = simulate_recordings(settings, data.simulation_seed + _SEED, calibration_of(data))
+    made = simulate_recordings(settings, data.simulation_seed + seed, calibration_of(data))
     return Drawn(made["points"], made["visible"], made["recording"])
 
 

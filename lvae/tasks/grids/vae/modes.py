@@ -271,7 +271,9 @@ MODES = {
     "noise": Mode(noise, "Variations of frames.", NoiseOptions, samples.FORMATS),
     "interpolate": Mode(interpolate, "Between two recordings.", GridOptions, samples.FORMATS),
     "extrapolate": Mode(extrapolate, "Away from another recording.", GridOptions, samples.FORMATS),
-    "prior": Mode(prior, "Grids of no frame in particular.", NoiseOptions, samples.FORMATS),
+    "prior": Mode(
+        prior, "Grids of no frame in particular.", NoiseOptions, samples.FORMATS, new=True
+    ),
     "reconstruct": Mode(
         reconstruct, "What --data decode to, under their ids.", GridOptions, samples.FORMATS
     ),

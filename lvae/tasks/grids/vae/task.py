@@ -6,6 +6,7 @@ from lvae.models.encoder_decoder import EncoderDecoder
 from lvae.tasks.grids.calibrated import measured_endoscope
 from lvae.tasks.grids.data import frame_size, load_recordings, real_frames
 from lvae.tasks.grids.scale import measured
+from lvae.tasks.grids.vae.auditing import AUDITOR
 from lvae.tasks.grids.vae.drawing import design_of
 from lvae.tasks.grids.vae.exploring import CODE, EXPLORER, page
 from lvae.tasks.grids.vae.measures import evaluate
@@ -61,6 +62,7 @@ TASK = Task(
     modes={**MODES, "code": CODE},
     explore=EXPLORER,
     page=page,
+    audit=AUDITOR,
     watched=("train", "validation"),
     reported=("train", "validation"),
 )
