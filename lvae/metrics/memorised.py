@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import ndtri  # as norm.ppf, which is slow to import
+from scipy.special import ndtr, ndtri  # as norm.cdf and norm.ppf, which are slow to import
 
 from lvae.metrics.grouped_auroc import MANY_GROUPS, labellings
 
@@ -158,8 +158,9 @@ def _null(
         return float(low), float(high), float(np.mean(null >= share - 1e-12))
     chance = trained / total
     deviation = np.sqrt(trained * (1 - chance) * shares.var(ddof=1))
-    low, high = norm.ppf([0.025, 0.975], chance, deviation)
-    return max(0.0, float(low)), min(1.0, float(high)), float(norm.sf(share, chance, deviation))
+    low, high = chance + deviation * ndtri([0.025, 0.975])
+    beyond = ndtr((chance - share) / max(deviation, 1e-12))  # no spread: any excess is beyond
+    return max(0.0, float(low)), min(1.0, float(high)), float(beyond)
 
 
 def _bootstrap(

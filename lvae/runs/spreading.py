@@ -198,7 +198,9 @@ def train_seeds(
       UserError: as `loop.train` and `map_calls`.
     """
     calls = [
-        Training(loop.with_seed(config, seed), workdir / f"seed-{seed}", device, Path.cwd(), trackers)
+        Training(
+            loop.with_seed(config, seed), workdir / f"seed-{seed}", device, Path.cwd(), trackers
+        )
         for seed in seeds
     ]
 

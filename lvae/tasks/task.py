@@ -17,8 +17,8 @@ from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 from matplotlib.figure import Figure
 
 from lvae.errors import UserError
-from lvae.tasks.exploring import Exploration
 from lvae.tasks.auditor import Auditor
+from lvae.tasks.exploring import Exploration
 from lvae.tasks.numbered import Numbered as Numbered  # part of the contract: names of samples
 from lvae.tasks.training_settings import TrainingSettings
 

@@ -62,4 +62,3 @@ def _codes(
         for name, frames in named.items()
         if frames is not None
     }
-
