@@ -21,7 +21,9 @@ from lvae.data.heads import head_of
 from lvae.data.problems import Problems
 from lvae.errors import UserError
 
-BRAIN = brain.DataSettings("", 16, 32.0, 2, (3, 1, 1), (0.6, 0.2, 0.2), 0)
+BRAIN = brain.DataSettings(
+    size=16, field_of_view_mm=32.0, slices=2, subjects=(3, 1, 1), fractions=(0.6, 0.2, 0.2)
+)
 PATCHES = isles.PatchConfig(4, 1.0, 1.0, 0.25, 0.0, 0.3)
 
 

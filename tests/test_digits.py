@@ -34,7 +34,7 @@ def test_reads_plain_files(folder):
 
 def test_reads_gzipped_and_dotted_names(tmp_path):
     (tmp_path / "t10k-images.idx3-ubyte").write_bytes(idx(IMAGES, 0x803))
-    packed = gzip.compress(idx(LABELS, 0x801))
+    packed = gzip.compress(idx(LABELS, 0x801), mtime=0)
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(packed)
     images, labels = digits.read_digits(tmp_path, "test")
     np.testing.assert_array_equal(images, IMAGES)
@@ -49,8 +49,8 @@ def test_reads_gzipped_and_dotted_names(tmp_path):
         (idx(IMAGES, 0x803) + b"x", "longer than its header says"),
         (idx(IMAGES, 0x803)[:7], "7 bytes, too short for the header"),
         (b"", "0 bytes, too short"),
-        (gzip.compress(idx(IMAGES, 0x803))[:-9], "damaged or truncated"),
-        (gzip.compress(idx(IMAGES, 0x803))[:12] + b"\xff" * 40, "damaged or truncated"),
+        (gzip.compress(idx(IMAGES, 0x803), mtime=0)[:-9], "damaged or truncated"),
+        (gzip.compress(idx(IMAGES, 0x803), mtime=0)[:12] + b"\xff" * 40, "damaged or truncated"),
     ],
 )
 def test_damaged_image_files(folder, content, message):
