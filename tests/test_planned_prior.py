@@ -15,8 +15,10 @@ from lvae.models import raster_sampling
 from lvae.runs import loop
 from lvae.tasks import restoring
 from lvae.tasks.brain.codec.task import TASK as CODEC
+from lvae.tasks.brain.painting import Source
 from lvae.tasks.brain.prior import planning
 from lvae.tasks.brain.prior.below import codec_below
+from lvae.tasks.brain.prior.exploring import MODE, RepaintOptions, repaint_plan
 from lvae.tasks.brain.prior.modes import MODES, PriorOptions, StackOptions
 from lvae.tasks.brain.prior.network import build, network
 from lvae.tasks.brain.prior.settings import ModelSettings
@@ -167,6 +169,45 @@ def test_cached_sampling_with_a_plan_equals_the_whole_network():
     whole = jnp.argmax(apply(codes, plan), -1)
     np.testing.assert_array_equal(codes, whole)
     assert (jnp.argmax(apply(codes, plan[:, ::-1]), -1) != whole).any()
+
+
+def test_a_reader_without_a_plan_is_refused_and_so_is_a_plan_without_a_reader():
+    """A network never trained without its plans would draw anything at all."""
+    settings = ModelSettings(features=8, embedding=4, kernel=3, blocks="G", dropout=0.0)
+    blank, plan = jnp.zeros((1, 4, 4), jnp.int32), jnp.zeros((1, 4, 4, 2))
+    free, keys = jnp.ones(blank.shape, bool), jax.random.split(jax.random.key(1), 1)
+    for reader, right, wrong in ((4, plan, None), (0, None, plan)):
+        model = build(settings, codes=5, grid=(4, 4), reader=reader)
+        params = model.init(jax.random.key(0), blank, plan=right)["params"]
+        with pytest.raises(ValueError, match="a plan goes with"):
+            model.apply({"params": params}, blank, plan=wrong)
+        with pytest.raises(ValueError, match="a plan goes with"):
+            raster_sampling.sample_cached(model, params, keys, blank, free, plan=wrong)
+
+
+def test_a_painted_region_is_redrawn_by_a_plan_that_does_not_see_it(loaded):
+    """Its other codes stay; what is painted over does not matter, what is beside it does."""
+    run = loaded.run
+    codec = codec_below(run.spec, run.variables)
+    image = np.zeros((32, 32), np.uint8)
+    image[8:24, 8:24] = 150
+    options = RepaintOptions(painted="1:1,1:2")
+    asked = Request(MODE, 3, 1, None, options)
+    cells = np.zeros(codec.grid, bool)
+    cells[1, 1:3] = True
+
+    def maps(shown):
+        plan = repaint_plan(run, codec, Source(["one"], shown[None]), asked)
+        (sample,) = plan.draw(np.arange(1))
+        return sample.arrays["codes"]
+
+    codes = codec.encode(image[None])[0]
+    np.testing.assert_array_equal(maps(image)[~cells], codes[~cells])
+    seen = ~cells[None]
+    edge = 32 // codec.grid[0]
+    other = np.where(np.kron(cells, np.ones((edge, edge), bool)), 255, image).astype(np.uint8)
+    plans = [planning.maps_of_images(run, one[None], codec.grid, 3, seen) for one in (image, other)]
+    np.testing.assert_array_equal(*plans)
 
 
 def test_the_reference_has_no_reader(loaded):

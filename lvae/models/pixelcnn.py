@@ -90,9 +90,15 @@ class PixelCNN(nn.Module):
         """What stands for a code in the network's input."""
         return self.embed(codes) if self.embedding else jax.nn.one_hot(codes, self.size)
 
-    def guide(self, plan: Plan) -> Guide:
-        """What a plan adds to the features, everywhere at once."""
-        return self.read(plan)
+    def guide(self, plan: Plan | None) -> Guide | None:
+        """What a plan adds to the features, everywhere at once; None of a network without a reader.
+
+        Raises:
+          ValueError: a reader without a plan, which it was never trained without, or a plan without.
+        """
+        if (plan is not None) != bool(self.reader):
+            raise ValueError("a plan goes with a network that reads plans, and the other way round")
+        return None if plan is None else self.read(plan)
 
     def __call__(
         self,
@@ -106,8 +112,9 @@ class PixelCNN(nn.Module):
         """Logits from the vectors that stand for codes: with these in hand causality has a
         gradient."""
         x = self.first(vectors)
-        if plan is not None:
-            x = x + self.guide(plan)
+        guide = self.guide(plan)
+        if guide is not None:
+            x = x + guide
         x = x + self.place if self.places else nn.relu(x)
         x = self.drop(x, deterministic=not training)
         for layer in self.layers:

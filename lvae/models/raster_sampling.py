@@ -34,7 +34,7 @@ def sample_cached(
     """
     batch, rows, columns = codes.shape
     variables = {"params": params}
-    guide: Any = None if plan is None else model.apply(variables, plan, method="guide")
+    guide: Any = model.apply(variables, plan, method="guide")
 
     def one(caches: Caches, position: tuple[Array, Array, Array]) -> tuple[Caches, Array]:
         index, known, free = position

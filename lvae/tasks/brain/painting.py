@@ -1,6 +1,6 @@
 """Brain slices whose codes are changed by hand: cells of the code map that are painted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,8 @@ from lvae.errors import UserError
 from lvae.imaging.levels import to_levels
 from lvae.imaging.sheets import png
 from lvae.tasks.brain.slices import Slices
-from lvae.tasks.exploring import Control, Layer, Picture
+from lvae.tasks.exploring import Control, Drawn, Layer, Picture, Value
+from lvae.tasks.task import Numbered, Sample
 
 MOST = 2**30  # samples that a set of chosen ones may have
 PAINTED = "painted"  # the option, and the control of the page that the pictures set
@@ -53,6 +54,30 @@ def painted_cells(text: str, grid: tuple[int, int]) -> Bool[np.ndarray, "rows co
             )
         mask[int(row), int(column)] = True
     return mask
+
+
+def pictures(
+    title: str,
+    drawn: Sample,
+    image: UInt8[np.ndarray, "height width"],
+    shades: Float[np.ndarray, "rows columns"],
+) -> list[Picture]:
+    """What a page shows of one slice: drawn, whose cells can be painted; as it is; its codes.
+
+    drawn: a sample with the arrays `image` and `codes`.
+    """
+    codes = drawn.arrays["codes"]
+    return [
+        slice_picture(title, drawn.arrays["image"], codes.shape),
+        slice_picture("slice", image),
+        code_picture("codes", codes, shades, image.shape[0]),
+    ]
+
+
+def recipe(mode: str, seed: int, chosen: Mapping[str, Value], drawn: Sample) -> Drawn:
+    """How `lvae sample` draws the same slice."""
+    files = lambda: drawn.encode().files  # noqa: E731
+    return Drawn(mode, seed, chosen, Numbered(MOST), drawn.provenance, files)
 
 
 def controls(source: Source) -> list[Control]:

@@ -16,7 +16,7 @@ from lvae.tasks.brain.codec.modes import FORMATS, npy
 from lvae.tasks.brain.codec.settings import Settings
 from lvae.tasks.brain.painting import Source
 from lvae.tasks.brain.slices import read_inputs
-from lvae.tasks.exploring import Control, Drawn, Exploration, Shown, State, Value
+from lvae.tasks.exploring import Control, Exploration, Shown, State, Value
 from lvae.tasks.task import Encoded, Mode, Numbered, Plan, Request, Run, Sample, option
 
 MODE = "code"
@@ -80,12 +80,6 @@ def _shown(codec: Codec, source: Source, state: State) -> Shown:
     request = Request(MODE, options=CodeOptions(**chosen))  # type: ignore[arg-type]
     (sample,) = code_plan(codec, source, request).draw(np.arange(1))
     codes, image = sample.arrays["codes"], source.image(str(state["example"]))
-    pictures = [
-        painting.slice_picture("decoded", sample.arrays["image"], codec.grid),
-        painting.slice_picture("slice", image),
-        painting.code_picture("codes", codes, codec.shades(codes[None])[0], image.shape[0]),
-    ]
+    pictures = painting.pictures("decoded", sample, image, codec.shades(codes[None])[0])
     facts = {"codes in use here": f"{len(np.unique(codes))} of {codec.size}"}
-    names = Numbered(painting.MOST)
-    drawn = Drawn(MODE, 0, chosen, names, sample.provenance, lambda: sample.encode().files)
-    return Shown(pictures, facts, drawn)
+    return Shown(pictures, facts, painting.recipe(MODE, 0, chosen, sample))

@@ -13,11 +13,12 @@ from lvae.tasks.brain import painting
 from lvae.tasks.brain.codec.codec import Codec
 from lvae.tasks.brain.codec.modes import npy
 from lvae.tasks.brain.painting import Source
+from lvae.tasks.brain.prior import planning
 from lvae.tasks.brain.prior.below import codec_below, data_of
 from lvae.tasks.brain.prior.drawing import SAMPLE_BATCH, redraw
 from lvae.tasks.brain.prior.settings import Settings
 from lvae.tasks.brain.slices import read_inputs
-from lvae.tasks.exploring import Control, Drawn, Exploration, Shown, State, Value
+from lvae.tasks.exploring import Control, Exploration, Shown, State, Value
 from lvae.tasks.task import Encoded, Mode, Numbered, Plan, Request, Run, Sample, option
 
 MODE = "repaint"
@@ -57,7 +58,9 @@ def repaint_plan(run: Run[Settings], codec: Codec, source: Source, request: Requ
         codes = np.repeat(codec.encode(image[None]), len(indices), axis=0).astype(np.int32)
         if mask.any():
             free = np.repeat(mask[None], len(indices), axis=0)
-            codes = redraw(run, request.seed, MODE, indices, codes, free, options.factor)
+            shown = np.repeat(image[None], len(indices), axis=0)
+            plan = planning.maps_of_images(run, shown, codec.grid, request.seed, ~free)
+            codes = redraw(run, request.seed, MODE, indices, codes, free, options.factor, plan)
         levels = to_levels(codec.decode(codes))
         return [
             Sample(
@@ -98,14 +101,7 @@ def _shown(run: Run[Settings], codec: Codec, source: Source, state: State) -> Sh
     request = Request(MODE, int(state["seed"]), options=RepaintOptions(**chosen))  # type: ignore[arg-type]
     (sample,) = repaint_plan(run, codec, source, request).draw(np.arange(1))
     codes, image = sample.arrays["codes"], source.image(str(state["example"]))
-    pictures = [
-        painting.slice_picture("redrawn: paint a region", sample.arrays["image"], codec.grid),
-        painting.slice_picture("slice", image),
-        painting.code_picture("codes", codes, codec.shades(codes[None])[0], image.shape[0]),
-    ]
+    shades = codec.shades(codes[None])[0]
+    pictures = painting.pictures("redrawn: paint a region", sample, image, shades)
     facts = {"codes drawn anew": f"{int(sample.arrays['mask'].sum())} of {codes.size}"}
-    names = Numbered(painting.MOST)
-    drawn = Drawn(
-        MODE, request.seed, chosen, names, sample.provenance, lambda: sample.encode().files
-    )
-    return Shown(pictures, facts, drawn)
+    return Shown(pictures, facts, painting.recipe(MODE, request.seed, chosen, sample))

@@ -38,9 +38,7 @@ def fill(
     grid = free.shape[1:]
     best, lowest = codes, np.full(len(codes), np.inf)
     for candidate in range(run.settings.sampling.candidates):
-        plan = None
-        if run.settings.plan.components:
-            plan = planning.of_images(run, images, grid, candidate, ~free).maps
+        plan = planning.maps_of_images(run, images, grid, candidate, ~free)
         drawn = redraw(run, seed, f"inpaint {candidate}", indices, codes, free, plan=plan)
         total = surprises(run, drawn, plan).sum((1, 2))
         better = total < lowest

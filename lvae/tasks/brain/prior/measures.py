@@ -26,10 +26,9 @@ def evaluate(run: Run[Settings], splits: Splits, split: str, thorough: bool) -> 
     """Nats per code beside three baselines from the training split; thorough: of samples, too."""
     codec = codec_below(run.spec, run.variables)
     train, measured = codec.encode(splits["train"]["image"]), codec.encode(splits[split]["image"])
-    plan, plan_nats = None, np.zeros(len(measured))
-    if run.settings.plan.components:
-        shown = splits[split]["image"]
-        plan = planning.of_images(run, shown, codec.grid).maps
+    shown, plan_nats = splits[split]["image"], np.zeros(len(measured))
+    plan = planning.maps_of_images(run, shown, codec.grid)
+    if plan is not None:
         plan_nats = planning.nats(run, shown, splits[split]["slice"], codec.grid)
     surprise = surprises(run, measured, plan)
     total = float(surprise.mean() + plan_nats.mean() / measured[0].size)

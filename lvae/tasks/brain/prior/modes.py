@@ -182,9 +182,7 @@ def anomaly(run: Run[Settings], request: Request) -> Plan:
     names, images = read_inputs(data_of(codec.settings, run.settings), request)
 
     def samples(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
-        plan = None
-        if run.settings.plan.components:
-            plan = planning.of_images(run, images[indices], codec.grid).maps
+        plan = planning.maps_of_images(run, images[indices], codec.grid)
         surprise = surprises(run, codec.encode(images[indices]), plan)
         levels = to_levels(surprise / (1.5 * np.log(codec.size)))
 

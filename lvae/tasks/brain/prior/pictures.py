@@ -25,9 +25,7 @@ def figures(
     codec = codec_below(run.spec, run.variables)
     real = spread_out(splits["validation"]["image"], SHOWN)
     codes = codec.encode(real)
-    plan = None
-    if run.settings.plan.components:
-        plan = planning.of_images(run, real, codec.grid).maps
+    plan = planning.maps_of_images(run, real, codec.grid)
     drawn = draw(run, run.settings.seed, "figures", np.arange(SHOWN))
     yield (
         "samples",

@@ -125,6 +125,20 @@ def of_images(
     return _planned(maps, heights, grid)
 
 
+def maps_of_images(
+    run: Run[Settings],
+    images: Slices,
+    grid: Grid,
+    seed: int = 0,
+    seen: Bool[np.ndarray, "n rows columns"] | None = None,
+) -> PlanMaps | None:
+    """What the network of a run reads beside the codes of these slices, see `of_images`; None of a
+    prior without plans."""
+    if not run.settings.plan.components:
+        return None
+    return of_images(run, images, grid, seed, seen).maps
+
+
 def of_nobody(
     run: Run[Settings], seed: int, name: str, heads: np.ndarray, heights: Heights | None, grid: Grid
 ) -> Planned:
