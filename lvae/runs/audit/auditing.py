@@ -66,11 +66,12 @@ def audit(loaded: Loaded, wanted: Wanted) -> Audit:
         row["findings"] = verdict.of_set(row, expected)
     model = measures.of_model(known, wanted.seed)
     found = [*rows[name]["findings"], *verdict.of_model(model)]
+    missed = verdict.missed_controls(rows)
     result = {
         "set": name,
         **about,
-        "valid": not verdict.missed_controls(rows),
-        "missed_controls": verdict.missed_controls(rows),
+        "valid": not missed,
+        "missed_controls": missed,
         "flagged": bool(found),
         "findings": found,
         "unit": task.audit.unit,

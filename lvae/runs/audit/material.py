@@ -18,18 +18,19 @@ _COMPONENTS = 16  # of the PCA mixture
 
 
 class Real(NamedTuple):
-    """Real examples. groups: whose each is. vectors: of the auditor. offered: how many there were
-    before some were chosen."""
+    """Real examples. groups: whose each is. vectors, texture: of the auditor. offered: how many there
+    were before some were chosen."""
 
     examples: Examples
     groups: np.ndarray
     vectors: Float[np.ndarray, "n numbers"]
+    texture: Float[np.ndarray, "n features"]
     offered: int
 
 
 class Material(NamedTuple):
     """What sets are compared with. within: distances between training examples. limits: how near to
-    each of them a near-copy is."""
+    each of them a near-copy is. baseline: from every held-out example to the nearest of them."""
 
     auditor: Auditor
     run: Run[Any]
@@ -37,6 +38,7 @@ class Material(NamedTuple):
     held_out: Real
     within: Float[np.ndarray, "train train"]
     limits: Float[np.ndarray, " train"]
+    baseline: Float[np.ndarray, " held_out"]
 
 
 class ComparedSet(NamedTuple):
@@ -74,7 +76,9 @@ def material(
     if len(train.groups) < 2:
         raise UserError(f"{run.workdir}: was trained on a single example; nothing can be compared")
     within = auditor.distances(run, train.examples, train.examples)
-    return Material(auditor, run, train, others, within, copy_distances(within, train.groups))
+    limits = copy_distances(within, train.groups)
+    baseline = auditor.distances(run, others.examples, train.examples).min(1)
+    return Material(auditor, run, train, others, within, limits, baseline)
 
 
 def _chosen(auditor: Auditor, run: Run[Any], splits: list[Examples], seed: int) -> Real:
@@ -94,7 +98,8 @@ def _chosen(auditor: Auditor, run: Run[Any], splits: list[Examples], seed: int) 
         sizes = np.bincount(groups)[order].cumsum()
         kept = np.isin(groups, order[: max(2, int(np.searchsorted(sizes, MOST, "right")))])
         examples, groups = taken(examples, kept), groups[kept]
-    return Real(examples, groups, auditor.vectors(run, examples), offered)
+    vectors, texture = auditor.vectors(run, examples), auditor.texture(run, examples)
+    return Real(examples, groups, vectors, texture, offered)
 
 
 def controls(known: Material, count: int, seed: int) -> dict[str, ComparedSet]:

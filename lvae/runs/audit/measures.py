@@ -30,9 +30,8 @@ def of_set(known: Material, compared: ComparedSet, seed: int) -> Row:
     if compared.held_out:
         same = held_out.groups[:, None] == held_out.groups[None]
         to_held_out = np.where(same, np.inf, to_held_out)
-    baseline = auditor.distances(run, held_out.examples, train.examples).min(1)
     nearest, vectors = to_train.min(1), auditor.vectors(run, compared.examples)
-    copying = privacy.copying(nearest, baseline, held_out.groups, fewest=1, seed=seed)
+    copying = privacy.copying(nearest, known.baseline, held_out.groups, fewest=1, seed=seed)
     row = {
         "examples": len(nearest),
         "nearest_training": _percentiles(nearest),
@@ -105,9 +104,7 @@ def _against_set(known: Material, drawn: Vectors, seed: int) -> Row:
     train, held_out = (
         _some_groups(part, seed, kind) for kind, part in enumerate((known.train, known.held_out))
     )
-    others = held_out.groups + 1 + train.groups.max()
-    real = np.concatenate([train.vectors, held_out.vectors])
-    groups = np.concatenate([train.groups, others])
+    real, groups = np.concatenate([train.vectors, held_out.vectors]), _groups(train, held_out)
     scores = privacy.density_ratio_scores(real, groups, drawn, real, groups)
     border = len(train.groups)
     found = privacy.membership(
@@ -125,15 +122,14 @@ def _told_apart(known: Material, compared: ComparedSet, seed: int) -> Row | None
     if compared.held_out:
         return None
     train, held_out = known.train, known.held_out
-    parts = [known.auditor.texture(known.run, part.examples) for part in (train, held_out)]
-    groups = np.concatenate([train.groups, held_out.groups + 1 + train.groups.max()])
+    real, groups = np.concatenate([train.texture, held_out.texture]), _groups(train, held_out)
     count = len(next(iter(compared.examples.values())))
     rows = np.linspace(0, count - 1, min(count, TOLD_APART)).astype(int)
     drawn = known.auditor.texture(known.run, taken(compared.examples, rows))
     drawn_groups = None if compared.groups is None else compared.groups[rows]
     try:
         found = two_sample_auroc(
-            *(np.concatenate(parts), drawn, groups, drawn_groups),
+            *(real, drawn, groups, drawn_groups),
             trees=TREES,
             most_folds=FOLDS,
             seed=seed,
@@ -147,13 +143,17 @@ def _told_apart(known: Material, compared: ComparedSet, seed: int) -> Row | None
 def _coverage(known: Material, drawn: Vectors, drawn_groups: np.ndarray | None) -> Row | None:
     """Of all real examples; None where there are too few neighbours of other groups."""
     train, held_out = known.train, known.held_out
-    real = np.concatenate([train.vectors, held_out.vectors])
-    groups = np.concatenate([train.groups, held_out.groups + 1 + train.groups.max()])
+    real, groups = np.concatenate([train.vectors, held_out.vectors]), _groups(train, held_out)
     try:
         found = generative.compare(real, drawn, NEIGHBOURS, groups, drawn_groups)
     except ValueError:
         return None
     return {name: float(value) for name, value in found._asdict().items()}
+
+
+def _groups(train: Real, held_out: Real) -> np.ndarray:
+    """Whose the examples of both are, training first."""
+    return np.concatenate([train.groups, held_out.groups + 1 + train.groups.max()])
 
 
 def _some_groups(real: Real, seed: int, kind: int) -> Real:
@@ -162,8 +162,8 @@ def _some_groups(real: Real, seed: int, kind: int) -> Real:
         return real
     kept = np.random.default_rng([seed, 3, kind]).permutation(names)[:MOST_GROUPS]
     chosen = np.isin(real.groups, kept)
-    some = taken(real.examples, chosen), real.groups[chosen], real.vectors[chosen]
-    return Real(*some, real.offered)
+    some = (real.groups[chosen], real.vectors[chosen], real.texture[chosen])
+    return Real(taken(real.examples, chosen), *some, real.offered)
 
 
 def _by_group(scores: np.ndarray, groups: np.ndarray) -> list[float]:
