@@ -9,10 +9,12 @@ import numpy as np
 from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
+from lvae.metrics.clusters import t_sne
 from lvae.tasks.exploring import Space
 
 MOST = 1500  # examples on the map; more are thinned out evenly
 DRAWN = 40  # samples of the prior on the map
+PERPLEXITY = 20.0  # neighbours, about: as many frames as a recording has
 NICE = 10  # of the thread that computes in the background: sliders come first
 
 Places = Float[np.ndarray, "n 2"]
@@ -59,7 +61,7 @@ class Maps:
         if self._space.drawn is not None:
             drawn = self._space.drawn(np.arange(DRAWN))
             self._maps["pca"] |= {"drawn": _plain(principal(codes, drawn))}
-        both = similar(np.concatenate([codes, drawn]))
+        both = t_sne(np.concatenate([codes, drawn]), perplexity=PERPLEXITY)
         self._maps["tsne"] = {
             "examples": _plain(both[: len(codes)]),
             "drawn": _plain(both[len(codes) :]),
@@ -72,15 +74,6 @@ def principal(codes: Float[np.ndarray, "n latents"], places: np.ndarray) -> Plac
     axes = np.linalg.svd(codes - centre, full_matrices=False)[2][:2]
     found = (places - centre) @ axes.T
     return np.pad(found, ((0, 0), (0, 2 - found.shape[1])))
-
-
-def similar(codes: Float[np.ndarray, "n latents"]) -> Places:
-    """t-SNE, started from the principal directions."""
-    from sklearn.manifold import TSNE  # a second to import, needed only here
-
-    perplexity = min(20.0, (len(codes) - 1) / 3)
-    start = "pca" if codes.shape[1] > 1 else "random"
-    return TSNE(perplexity=perplexity, init=start, random_state=0).fit_transform(codes)
 
 
 def _plain(places: Places) -> list[list[float]]:

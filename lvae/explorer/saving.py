@@ -23,14 +23,14 @@ def append(
     Raises:
       UserError: `out` holds something else, or cannot be written.
     """
-    manifest, files = out / "manifest.json", drawn.files()
+    manifest, files = journal.manifest_path(out, journal.WHOLE), drawn.files()
     header = _header(loaded, data, drawn, sorted(files))
     atomic.make_folder(out)
     if manifest.exists():
         journal.check_same(header, out, 1, ignore=("versions",))
     else:
         _refuse_strange_files(out)
-    with journal.Journal(journal.journal_path(out, (0, 1)), header) as book:
+    with journal.Journal(journal.journal_path(out, journal.WHOLE), header) as book:
         lines: list[str] = []
         if manifest.exists():
             lines = list(journal.finished_lines(manifest))

@@ -121,7 +121,15 @@ def embedding(
         return codes
     if codes.shape[1] == 1:
         return np.concatenate([codes, np.zeros_like(codes)], axis=1)
+    return t_sne(codes, seed, perplexity)
+
+
+def t_sne(
+    codes: Float[np.ndarray, "n dimension"], seed: int = 0, perplexity: float = 30.0
+) -> Float[np.ndarray, "n 2"]:
+    """The t-SNE of codes ([maaten2008]), started from the principal directions if there are two."""
     from sklearn.manifold import TSNE  # a second to import, and only pictures need it
 
     nearest = min(perplexity, (len(codes) - 1) / 3)
-    return TSNE(2, perplexity=nearest, init="pca", random_state=seed).fit_transform(codes)
+    start = "pca" if codes.shape[1] > 1 else "random"
+    return TSNE(2, perplexity=nearest, init=start, random_state=seed).fit_transform(codes)

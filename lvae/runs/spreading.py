@@ -75,7 +75,7 @@ def draw(
     checks.names(plan, out, own=(PREVIEW,))
     written, pictures = 0, dict[int, np.ndarray]()
     with Progress(0, len(plan.names)) as progress:
-        if not (out / "manifest.json").exists():
+        if journal.find_manifest(out) is None:
             out.mkdir(parents=True, exist_ok=True)
             summaries = _shards_drawn(plan, place, request, out, layout, where, device, progress)
             for summary in summaries:

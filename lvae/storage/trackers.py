@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from flax.traverse_util import flatten_dict
+
 from lvae import atomic
 from lvae.errors import UserError
 
@@ -129,7 +131,7 @@ class Mlflow:
             found = self._client.get_experiment_by_name(name)
             experiment = found.experiment_id if found else self._client.create_experiment(name)
             run_id = self._client.create_run(experiment, run_name=workdir.name).info.run_id
-            for field, value in _flat(config).items():
+            for field, value in flatten_dict(config, sep=".").items():
                 self._client.log_param(run_id, field, value)
         self.run_id = run_id
         self._client.update_run(run_id, status="RUNNING")
@@ -192,14 +194,3 @@ class WeightsAndBiases:
     def close(self) -> None:
         self.flush()
         self._run.finish()
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Fields by dotted name."""
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat

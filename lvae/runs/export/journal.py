@@ -27,6 +27,7 @@ except ImportError:  # no such locks on Windows; two processes on one export are
 _SAMPLES = b'"samples": [\n'
 
 Header = dict[str, Any]
+WHOLE = (0, 1)  # the shard that is the whole set
 
 
 def manifest_path(out: Path, shard: tuple[int, int]) -> Path:
@@ -37,7 +38,7 @@ def manifest_path(out: Path, shard: tuple[int, int]) -> Path:
 
 def find_manifest(out: Path) -> Path | None:
     """The manifest of a finished set; None where there is none."""
-    path = out / "manifest.json"
+    path = manifest_path(out, WHOLE)
     return path if path.exists() else None
 
 
@@ -247,7 +248,7 @@ def merge(out: str | Path) -> Path:
       UserError: there is no shard, one is missing, or they are of different data sets.
     """
     out = Path(out)
-    whole = out / "manifest.json"
+    whole = manifest_path(out, WHOLE)
     shards = sorted(out.glob("manifest-*-of-*.json"))
     if not shards:
         if whole.exists():

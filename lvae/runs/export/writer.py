@@ -105,7 +105,7 @@ def write_data_set(
     header = _header(request, plan, layout, versions or {})
     checks.names(plan, out, own=(PREVIEW,))
     manifest = journal.manifest_path(out, layout.shard)
-    finished = manifest.exists() or (out / "manifest.json").exists()
+    finished = manifest.exists() or journal.find_manifest(out) is not None
     ignored = ("versions",) if finished else ()
     journal.check_same(header, out, layout.shard[1], ignore=ignored)
     checks.origin(out, plan)
