@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from lvae.data import lasten as lasten_data
-from lvae.metrics import grid_sets, memorised
+from lvae.metrics import grid_sets, grouped_auroc, memorised
 
 RANDOM = np.random.default_rng(0)
 
@@ -119,6 +119,38 @@ def test_a_leak_of_the_smallest_size_is_mostly_found():
     # Copies also even out the groups' shares, so that they are found more often than reckoned with.
     # Standard error of 0.8 in 60: 0.052.
     assert np.mean(found) > 0.8 - 3 * 0.052
+
+
+def test_many_groups_give_what_counting_labellings_and_groups_gives():
+    """Of more than `MANY_GROUPS` groups chance is a normal law, and groups without a share are drawn
+    together: both beside plain permutations and plain drawing with replacement."""
+    random = np.random.default_rng(5)
+    trained, total, count = 90, 130, 6000
+    assert total > grouped_auroc.MANY_GROUPS
+    chances = random.dirichlet(np.where(np.arange(total) % 3, 2.0, 1e-9))  # a third has no share
+    near = random.choice(total, count, p=chances)
+    apart = 1.0 + (np.arange(total) != near[:, None])
+    groups = np.arange(total)
+    found = memorised.memorised_share(
+        apart[:, :trained], apart[:, trained:], groups[:trained], groups[trained:], draws=4000
+    )
+    shares = np.bincount(near, minlength=total) / count
+    assert found.share == pytest.approx(shares[:trained].sum())
+
+    orders = random.permuted(np.tile(groups, (20_000, 1)), axis=1)[:, :trained]
+    null = shares[orders].sum(1)
+    # A percentile of 20,000 draws is right to 0.02 deviations; the normal law to about as much again.
+    within = 0.1 * null.std()
+    assert found.chance_low == pytest.approx(np.percentile(null, 2.5), abs=within)
+    assert found.chance_high == pytest.approx(np.percentile(null, 97.5), abs=within)
+    assert found.p_value == pytest.approx(np.mean(null >= found.share), abs=0.03)
+
+    inside = shares[random.integers(0, trained, (4000, trained))].sum(1)
+    outside = shares[random.integers(trained, total, (4000, total - trained))].sum(1)
+    drawn = inside / (inside + outside)
+    # 2.5 % points of 4,000 draws each scatter by 0.04 deviations: 4.5 times that of a difference.
+    ends = np.percentile(drawn, [2.5, 97.5])
+    assert (found.low, found.high) == pytest.approx(tuple(ends), abs=0.25 * drawn.std())
 
 
 def test_a_tie_counts_a_half_and_a_group_by_its_nearest_frame():
