@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from flax.traverse_util import flatten_dict
-
 from lvae import atomic
 from lvae.errors import UserError
 
@@ -120,6 +118,9 @@ class Mlflow:
     """One MLflow run; where to is MLflow's own choice (MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME)."""
 
     def __init__(self, workdir: Path, config: Mapping[str, Any], run_id: str | None):
+        from flax.traverse_util import (
+            flatten_dict,  # Flax waits for JAX; commands check names first
+        )
         from mlflow import MlflowClient
 
         self._client = MlflowClient()
