@@ -147,13 +147,13 @@ def _load_newest(workdir: Path, abstract_state: PyTree) -> PyTree:
 def _load(folder: Path, abstract_state: PyTree, partial: bool) -> PyTree:
     loading = ocp.options.PyTreeOptions.Loading(partial_load=partial)
     options = ocp.options.PyTreeOptions(loading=loading)
+    _drop_echoes()
     try:
         if name := checksums.altered(folder):
             raise ValueError(f"{name} is not as it was written")
         with _quiet(), ocp.Context(pytree_options=options):
             return ocp.load(folder, abstract_state)
     except Exception as error:  # Orbax and TensorStore raise a dozen kinds for a damaged file
-        _drop_echoes()
         raise UserError(
             f"{folder}: the checkpoint is damaged or of another model ({_first_line(error)}); "
             "delete that folder to fall back on an older one, or train again"
@@ -183,8 +183,9 @@ def _quiet() -> Iterator[None]:
 
 @functools.cache
 def _drop_echoes() -> None:
-    """After the first failure: the arrays that were under way fail too, one by one, in threads that
-    nobody waits for, and each would print a traceback."""
+    """Where a checkpoint cannot be loaded, the arrays that were under way fail too, one by one, in threads
+    that nobody waits for, and each would print a traceback. They may do so before the first failure is
+    known, so this comes before it."""
     logging.getLogger("asyncio").addFilter(
         lambda record: "never retrieved" not in record.getMessage()
     )
