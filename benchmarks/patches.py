@@ -21,6 +21,7 @@ from lvae.tasks import registry
 COLUMNS = ("knn_auroc", "probe_auroc", "silhouette", "anomaly_auroc")
 BASELINES = ("pca_knn_auroc", "pca_probe_auroc", "pca_silhouette", "pca_anomaly_auroc")
 FEW = {"loss.labels": 100, "loss.label_weight": 1000.0}
+PAIRS = {"loss.pair_weight": 100.0, "training.batch_size": 256}
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "digits": {
         "reference: 2 latents, normal": {},
@@ -33,6 +34,12 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "loss.labels": 10,
             "loss.label_weight": 100.0,
             "model.components": 10,
+        },
+        "pairs of changed copies": PAIRS,
+        "pairs, 10 labels of each kind: the default": {
+            "loss.labels": 10,
+            "loss.label_weight": 100.0,
+            **PAIRS,
         },
         "8 latents": {"model.latents": 8},
     },

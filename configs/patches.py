@@ -7,6 +7,7 @@
 `:isles` (also without a variant) is stroke MRI: DIR in the layout of ISLES 2015 or 2022, without one 30 built-in
 pseudo-cases. `:digits` is 7 against 9: DIR with IDX files, without one scikit-learn's digits. Both
 are dense, 784 - 256 - codes - 256 - 784; `:isles_conv` and `:digits_conv` are convolutional.
+`:digits_unlabelled` learns from pairs of changed copies alone, `:digits` from twenty labels, too.
 `:isles_reference` and `:digits_reference` have two latents, a normal prior, no labels. `:smoke`
 (pseudo-cases) and `:smoke_digits` shrink the experiments to seconds. Times and numbers:
 docs/patches.md.
@@ -34,13 +35,14 @@ DIGITS = {
     "model": {"latents": 2},  # two digits, one plane
     "loss": {
         "kl_weight": 1.0,
-        "labels": 10,  # of 650 each
+        "labels": 10,  # of 6,000 each in the whole of MNIST
         "label_weight": 100.0,
         "label_mirror": False,
         "label_shift": 2,
         "label_gain": 0.1,  # ink is about equally black everywhere
+        "pair_weight": 100.0,  # nats of a pair against those of 784 pixels; it parts the digits
     },
-    "training": {"steps": 1000},  # 100 epochs of 1,300 digits
+    "training": {"steps": 1000, "batch_size": 256},  # each copy is sought among 511 others
     # A 9 differs from every 7 in its strokes.
     "evaluation": {"anomaly_score": "reconstruction", "bright_only": False},
 }
@@ -71,9 +73,17 @@ VARIANTS = {
     "digits_conv": {
         **DIGITS,
         "model": {"latents": 2, **CONV["model"]},
-        "training": CONV["training"],
+        "training": {**DIGITS["training"], **CONV["training"]},
     },
-    "digits_reference": {**DIGITS, "loss": {**DIGITS["loss"], **REFERENCE["loss"]}},
+    "digits_unlabelled": {
+        **DIGITS,
+        "loss": {**DIGITS["loss"], "labels": 0, "label_weight": 0.0},
+    },
+    "digits_reference": {
+        **DIGITS,
+        "loss": {**DIGITS["loss"], **REFERENCE["loss"], "pair_weight": 0.0},
+        "training": {"steps": 1000},
+    },
     "smoke": {**SMOKE, "data": {"cases": 4, "slice_mm": 20.0}},
     "smoke_digits": {
         **DIGITS,

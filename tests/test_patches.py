@@ -97,6 +97,8 @@ def test_wrong_values_and_variants_are_named():
         small(evaluation__anomaly_score="best")
     with pytest.raises(UserError, match="both 0 or both above 0"):
         small(loss__labels=3)
+    with pytest.raises(UserError, match="pair_scale=0: must be above 0"):
+        small(loss__pair_scale=0.0)
     with pytest.raises(UserError, match=r"hidden: .*expected int"):
         small(model__hidden=[3, 4])
     with pytest.raises(UserError, match=r"config.data.classes: no such field"):
@@ -194,6 +196,28 @@ def test_a_few_labels_shape_the_codes_and_only_those_are_used():
         ][0]
         errors.append(float(parts["label_error"]))
     assert errors[0] == errors[1] > 0
+
+
+def test_pairs_shape_the_encoder_of_all_patches_alone():
+    splits = splits_of(12)
+    batch = {name: jnp.asarray(values) for name, values in splits["train"].items()}
+    params = variables_of(small(), splits)["params"]
+    totals, gradients = [], []
+    for weight in (0.0, 2.0):
+        settings = small(loss__pair_weight=weight)
+
+        def total(params, settings=settings):
+            return loss_of(settings, splits)(params, {}, batch, jax.random.key(5), jnp.int32(0))
+
+        (value, (parts, _)), gradient = jax.value_and_grad(total, has_aux=True)(params)
+        totals.append(float(value))
+        gradients.append(gradient)
+    assert totals[1] - totals[0] == pytest.approx(2 * float(parts["pair_error"]), rel=1e-3)
+    change = jax.tree.map(lambda one, other: np.abs(other - one).max(), *gradients)
+    assert change["all"]["inward"]["kernel"] > 1e-3 < change["all"]["mean"]["kernel"]
+    for name in ("outward", "pixels", "label"):
+        assert change["all"][name]["kernel"] < 1e-4
+    assert all(value < 1e-4 for value in jax.tree.leaves(change["healthy"]))
 
 
 def test_spots_are_running_means_of_the_residual():

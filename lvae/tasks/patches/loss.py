@@ -9,9 +9,11 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from lvae.imaging.levels import from_levels
+from lvae.imaging.warps import Warp, random_warp
 from lvae.models.gaussian import normal_kl, reparameterised
 from lvae.models.patch_vae import Decoded, MixturePrior, PatchVAE
 from lvae.tasks.patches.data import few_labels
+from lvae.tasks.patches.pairs import contrast
 from lvae.tasks.patches.settings import ConvModelSettings, LossSettings, Settings
 from lvae.tasks.task import Batch, LossFunction, Spec, Splits, Variables
 
@@ -87,7 +89,8 @@ def prepare(settings: Settings, variables: Variables, splits: Splits) -> Variabl
 
 
 def loss(settings: Settings, spec: Spec) -> LossFunction:
-    """Cross-entropy and divergence of both networks, and the label's error of a few patches.
+    """Cross-entropy and divergence of both networks, the label's error of a few patches, and how
+    badly changed copies of a patch find each other.
 
     [kingma2014], eq. 10; with a mixture prior the divergence is that of the one drawn code,
     log q(z|x) - log p(z).
@@ -99,7 +102,7 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
     ) -> Any:
         del step
         images = from_levels(batch["image"])
-        keys = [jax.random.fold_in(key, index) for index in range(4)]
+        keys = [jax.random.fold_in(key, index) for index in range(5)]
         errors, divergence = terms(settings, params, "all", images, keys[0])
         free = jnp.maximum(jnp.mean(divergence), weights.free_bits)
         total = jnp.mean(errors) + weights.kl_weight * free
@@ -116,6 +119,10 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
             "healthy_reconstruction": known,
             "healthy_divergence": known_divergence,
         }
+        if weights.pair_weight:
+            error = pair_error(settings, params["all"], images, keys[4])
+            total += weights.pair_weight * error
+            parts["pair_error"] = error
         if weights.labels:
             error = label_error(settings, params, buffers["labelled"], keys[2], keys[3])
             total += weights.label_weight * error
@@ -123,6 +130,16 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
         return total, (parts, buffers)
 
     return value
+
+
+def pair_error(
+    settings: Settings, params: PyTree, images: Images, key: Key[Array, ""]
+) -> Float[Array, ""]:
+    """How badly the mean codes of two changed copies of each patch find each other, nats."""
+    module = network_of(settings)
+    copies = [random_warp(jax.random.fold_in(key, index), images, Warp()) for index in range(2)]
+    first, second = (encode(module, params, copy)[0] for copy in copies)
+    return contrast(first, second, settings.loss.pair_scale)
 
 
 def label_error(

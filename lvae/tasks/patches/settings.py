@@ -92,11 +92,15 @@ class LossSettings:
     label_shift: int = 3  # px; labelled patches are moved by up to this
     label_mirror: bool = True  # labelled patches are mirrored left-right; wrong for digits
     label_gain: float = 0.4  # sigma of the log of the power that brightens labelled patches
+    pair_weight: float = 0.0  # of finding the other changed copy of a patch by its code; 0: off
+    pair_scale: float = 0.15  # distance of codes that counts as near; the prior's deviation is 1
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             if getattr(self, field.name) < 0:
                 raise ValueError(f"{field.name}={getattr(self, field.name)}: must not be negative")
+        if not self.pair_scale:
+            raise ValueError("pair_scale=0: must be above 0")
         if bool(self.labels) != bool(self.label_weight):
             raise ValueError(
                 f"labels={self.labels} and label_weight={self.label_weight}: both 0 or both above 0"
