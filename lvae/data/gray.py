@@ -89,6 +89,34 @@ def read_scaled(path: str | Path) -> GrayImage:
         raise refused(path, f"cannot be read ({reason})", "write it anew as a PNG") from error
 
 
+def read_pages(path: str | Path) -> list[UInt8[np.ndarray, "height width"]]:
+    """The pages of a TIFF file, in their order, of any sizes; another image is one page.
+
+    Raises:
+      UserError: as `read_gray`, of any page.
+    """
+    path = Path(path)
+    try:
+        with Image.open(path, formats=("TIFF",)) as image:
+            count = getattr(image, "n_frames", 1)
+            if count == 1:
+                return [read_gray(path)]
+            pages = []
+            for page in range(count):
+                with _silenced():
+                    image.seek(page)
+                    image.load()
+                pages.append(_to_gray(path, image).pixels)
+            return pages
+    except Image.UnidentifiedImageError:
+        return [read_gray(path)]
+    except UserError:
+        raise
+    except Exception as error:  # as in `read_scaled`
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise refused(path, f"cannot be read ({reason})", "write it anew as a TIFF") from error
+
+
 def _decode(path: Path, content: bytes) -> GrayImage:
     """Raises:
     UserError: see `read_gray`; Pillow's own exceptions for damaged files.

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, Real, UInt8
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
@@ -75,6 +75,36 @@ def matches(
         below.plot(*flat.T, "+", color="0.7", markersize=3, zorder=0)
     axes[0, 0].set_ylabel("moving points", fontsize=9)
     axes[1, 0].set_ylabel("warped onto the fixed grid", fontsize=9)
+    return figure
+
+
+def labelled(
+    points: Sequence[Real[np.ndarray, "_ 2"]],
+    rays: Sequence[Int[np.ndarray, " _"]],
+    truth: Sequence[Int[np.ndarray, " _"]],
+    ids: Sequence[int],
+) -> Figure:
+    """One panel per frame: its points, those with a wrong ray red.
+
+    Args:
+      points: of each frame, px.
+      rays: that they got.
+      truth: their own.
+      ids: of the frames.
+    """
+    columns = min(4, len(points))
+    rows = -(-len(points) // columns)
+    figure = Figure(figsize=(0.5 + 3.2 * columns, 3.4 * rows), layout="constrained")
+    axes: Any = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat[len(points) :]:
+        axis.set_visible(False)
+    for axis, places, found, own, name in zip(axes.flat, points, rays, truth, ids):
+        right = found == own
+        axis.set_title(f"frame {name}: {right.mean():.1%} right", fontsize=9)
+        axis.plot(*places[right].T, ".", color="tab:blue", markersize=3)
+        axis.plot(*places[~right].T, ".", color="tab:red", markersize=5)
+        axis.set(xticks=[], yticks=[], aspect="equal")
+        axis.invert_yaxis()
     return figure
 
 

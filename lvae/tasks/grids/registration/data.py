@@ -1,6 +1,7 @@
 """Training sets of the matcher: real frames, simulated ones, and those that a generator wrote."""
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -8,14 +9,25 @@ from lvae.data.lasten import GridGeometry, read_frames
 from lvae.errors import UserError
 from lvae.tasks.grids.calibrated import measured_endoscope
 from lvae.tasks.grids.data import frame_size, load_recordings
-from lvae.tasks.grids.registration.settings import Settings
+from lvae.tasks.grids.registration.settings import TrainingSetSettings
 from lvae.tasks.grids.scale import measured
+from lvae.tasks.grids.settings import DataSettings
 from lvae.tasks.task import Spec, Split, Splits, spec_of
 
 FIELDS = ("points", "visible", "recording", "id")
 
 
-def load_data(settings: Settings) -> Splits:
+@runtime_checkable
+class SettingsLike(Protocol):
+    """What the settings of every matcher hold."""
+
+    @property
+    def data(self) -> DataSettings: ...
+    @property
+    def training_set(self) -> TrainingSetSettings: ...
+
+
+def load_data(settings: SettingsLike) -> Splits:
     """Frames by split: points (px, (0, 0) where missing), visible, recording, id.
 
     The training split holds what the group `training_set` asks for: real frames, simulated ones
@@ -48,7 +60,7 @@ def load_data(settings: Settings) -> Splits:
     return {"train": _joined(sources), **late}
 
 
-def spec(settings: Settings, splits: Splits) -> Spec:
+def spec(settings: SettingsLike, splits: Splits) -> Spec:
     """Shapes of the frames, their number, and the units of all lengths."""
     data, train = settings.data, splits["train"]
     where = data.path or "simulated recordings"
@@ -56,7 +68,7 @@ def spec(settings: Settings, splits: Splits) -> Spec:
     return spec_of(splits, **facts)
 
 
-def _generated(folder: str, settings: Settings) -> Split:
+def _generated(folder: str, settings: SettingsLike) -> Split:
     """Frames that a generator wrote: no recordings, and points may be few."""
     data = settings.data
     geometry = GridGeometry(data.rows, data.columns, *frame_size(data), 1, 1)

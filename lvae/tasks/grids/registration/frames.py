@@ -34,7 +34,7 @@ def image_paths(folder: Path) -> list[Path]:
     images = [path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith(".")]
     if not images:
         raise UserError(f"{folder}: no moving images in it; expected files named {{id}}{SUFFIX}")
-    return sorted(images, key=lambda path: _natural(path.name))
+    return sorted(images, key=lambda path: natural_order(path.name))
 
 
 def frame_id(path: Path) -> str:
@@ -42,16 +42,16 @@ def frame_id(path: Path) -> str:
     return path.name.removesuffix(SUFFIX)
 
 
-def read_frame(path: Path, size: tuple[int, int]) -> Frame:
+def read_frame(path: Path, size: tuple[int, int] | None) -> Frame:
     """One moving image and its points: those of `{id}.json`, or where there is no such file, the
-    ones found in the image.
+    ones found in the image. size: width and height that it must have; None: any.
 
     Raises:
       UserError: the image cannot be read or has another size (width, height) than `size`; the
         file beside it holds no points of such a frame.
     """
     image = read_png(path)
-    width, height = size
+    width, height = size or image.shape[::-1]
     if image.shape != (height, width):
         raise UserError(
             f"{path}: {image.shape[1]} x {image.shape[0]} px; this matcher was trained on frames of "
@@ -60,15 +60,15 @@ def read_frame(path: Path, size: tuple[int, int]) -> Frame:
     beside = path.with_name(f"{frame_id(path)}.json")
     if not beside.exists():
         return Frame(image, detect_points(image), "image")
-    return Frame(image, _read_points(beside, size), "file")
+    return Frame(image, read_points(beside, (width, height)), "file")
 
 
-def _natural(name: str) -> list[tuple[int, int | str]]:
+def natural_order(name: str) -> list[tuple[int, int | str]]:
     parts = re.split(r"(\d+)", name)
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
-def _read_points(path: Path, size: tuple[int, int]) -> Real[np.ndarray, "points 2"]:
+def read_points(path: Path, size: tuple[int, int]) -> Real[np.ndarray, "points 2"]:
     """From a list of [x, y] or from a labelled frame."""
     try:
         content = json.loads(path.read_bytes())

@@ -1,7 +1,5 @@
 """What a trained matcher does with moving images: sample.py --mode=match."""
 
-import io
-import json
 from collections.abc import Sequence
 
 import einops
@@ -10,19 +8,14 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from lvae.errors import UserError
-from lvae.figures import registration as pictures
-from lvae.grids.point_clouds import npz, ply
-from lvae.metrics.matching import UNMATCHED, distinct_rays
-from lvae.tasks.grids.calibrated import endoscope_of, in_mm
+from lvae.metrics.matching import distinct_rays
 from lvae.tasks.grids.registration.canvas import Canvas, canvas_of
 from lvae.tasks.grids.registration.frames import Frame, frame_id, image_paths, read_frame
+from lvae.tasks.grids.registration.matched import in_space, matched_sample, suffixes
 from lvae.tasks.grids.registration.network import BATCH, warp_points
 from lvae.tasks.grids.registration.settings import Settings
-from lvae.tasks.grids.scale import Scale, scale_of
-from lvae.tasks.task import Encoded, Json, Mode, Plan, Request, Run, Sample, Spec
-
-SUFFIXES = (".json", "_match.png")
-SPATIAL = (".npz", ".ply")  # of a run whose endoscope is calibrated
+from lvae.tasks.grids.scale import scale_of
+from lvae.tasks.task import Mode, Plan, Request, Run, Sample
 
 
 def match(run: Run[Settings], request: Request) -> Plan:
@@ -41,18 +34,16 @@ def match(run: Run[Settings], request: Request) -> Plan:
         raise UserError("--data: --mode=match needs a folder of moving images, {id}_mov.png")
     paths = image_paths(request.data)[: request.num_samples]
     size = scale_of(run.spec).frame
-    known = endoscope_of(run.spec)
-    in_space = known is not None and known.calibration is not None
-    suffixes = SUFFIXES + SPATIAL if in_space else SUFFIXES
+    spatial = in_space(run.spec)
 
     def draw(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
         frames = [read_frame(paths[index], size) for index in indices]
         return [
-            _sample(frame, labels, run.spec, in_space)
+            matched_sample(frame, labels, run.spec, spatial)
             for frame, labels in zip(frames, _labels(run, frames))
         ]
 
-    return Plan([frame_id(path) for path in paths], suffixes, draw, block=BATCH)
+    return Plan([frame_id(path) for path in paths], suffixes(spatial), draw, block=BATCH)
 
 
 MODES = {
@@ -90,51 +81,3 @@ def on_canvas(
     canvas_image = np.zeros((high, wide), np.float32)
     canvas_image[: inside[1], : inside[0]] = np.asarray(picture) / 255
     return canvas_image
-
-
-def _sample(frame: Frame, labels: Int[np.ndarray, " points"], spec: Spec, in_space: bool) -> Sample:
-    pixels = frame.points.tolist()
-    named = {
-        int(label): pixels[row]
-        for label, row in sorted(zip(labels.tolist(), range(len(labels))))
-        if label != UNMATCHED
-    }
-    provenance: dict[str, Json] = {
-        "points": len(labels),
-        "matched": len(named),
-        "points_from": frame.source,
-    }
-    grid = _grid(named, scale_of(spec))
-    spatial: dict[str, bytes] = {}
-    if in_space:
-        positions, apart = in_mm(spec, grid)
-        seen = np.isfinite(positions).all(axis=-1)
-        error = float(apart[seen].mean()) if seen.any() else None
-        provenance |= {"points_in_mm": int(seen.sum()), "mean_error_mm": error}
-        spatial = dict(
-            zip(SPATIAL, (npz(positions, apart, grid), ply(positions[seen], apart[seen])))
-        )
-    arrays = {"points": np.nan_to_num(grid).astype(np.float32), "visible": ~np.isnan(grid[..., 0])}
-    return Sample(provenance, lambda: _encoded(frame, named, grid, spatial), arrays)
-
-
-def _encoded(
-    frame: Frame,
-    named: dict[int, list[int | float]],
-    grid: Float[np.ndarray, "rows columns 2"],
-    spatial: dict[str, bytes],
-) -> Encoded:
-    picture = Image.fromarray(pictures.overlay(frame.image, grid))
-    content = io.BytesIO()
-    picture.save(content, "PNG")
-    text = json.dumps({str(label): point for label, point in named.items()})
-    files = dict(zip(SUFFIXES, (text.encode(), content.getvalue())))
-    return Encoded(files | spatial, np.asarray(picture.convert("L")))
-
-
-def _grid(named: dict[int, list[int | float]], scale: Scale) -> Float[np.ndarray, "rows columns 2"]:
-    """The points in the order of rays, NaN where no point has that label."""
-    grid = np.full((scale.rows * scale.columns, 2), np.nan)
-    for label, point in named.items():
-        grid[label] = point
-    return grid.reshape(scale.rows, scale.columns, 2)
