@@ -41,10 +41,11 @@ BASE = {
         # edge of a range is learned worst.
         "uniform": (0.01, 2.2),
         "blur": (0.0, 2.8),
+        "low_share": 0.25,  # that are nearly clean; 1 % of the others are
         "clip_share": 0.2,  # files of noisy images are clipped
     },
-    "model": {"design": "hourglass"},
-    "loss": {"log_error": 0.05, "ssim": 0.05},  # beside a cross-entropy of weight 1
+    "model": {"design": "blended_hourglass"},
+    "loss": {"log_error": 0.1, "ssim": 0.05},  # beside a cross-entropy of weight 1
     "training": {
         "steps": 6000,  # held-out digits fare as training ones do even then
         "steps_per_dispatch": 10,  # convolutions are matrix products on CPUs: scan is as fast
@@ -72,7 +73,12 @@ MIXTURE = {  # one network for the four other kinds of noise
     },
 }
 REFERENCE = {  # its network, noise and training: 50 epochs of 230 steps
-    "corruption": {"uniform": (0.01, 1.5), "blur": (0.0, 2.0), "clip_share": 0.0},
+    "corruption": {
+        "uniform": (0.01, 1.5),
+        "blur": (0.0, 2.0),
+        "low_share": 0.0,
+        "clip_share": 0.0,
+    },
     "model": {"design": "pyramid"},  # 4,385 parameters
     "loss": {"log_error": 0.0, "ssim": 0.0},
     "training": {

@@ -2,9 +2,11 @@
 
 import itertools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from lvae.models import denoisers
 
@@ -42,11 +44,53 @@ def test_the_hourglass_takes_any_size_and_every_pixel_sees_every_other():
     images = jax.random.normal(jax.random.key(2), (2, 11, 14, 1))
     params = jax.jit(module.init)(KEY, images)
 
-    gradient = jax.jit(jax.grad(lambda x: module.apply(params, x)[0, 0, 0, 0]))(images)
-    assert jax.eval_shape(module.apply, params, images).shape == images.shape
+    gradient = jax.jit(jax.grad(lambda x: module.apply(params, x).logits[0, 0, 0, 0]))(images)
+    assert jax.eval_shape(module.apply, params, images).logits.shape == images.shape
     # relu hides some pixels, but the far corner's quarter is seen, and no other image is
     assert np.any(gradient[0, 6:, 7:] != 0)
     assert not np.any(gradient[1])
+
+
+@pytest.mark.parametrize(
+    "module", [denoisers.ResidualDenoiser(4, 1), denoisers.HourglassDenoiser(4, (20,), blend=True)]
+)
+def test_networks_that_blend_take_any_size_and_start_near_their_input(module):
+    images = jax.random.uniform(jax.random.key(2), (2, 11, 14, 1))
+    params = jax.jit(module.init)(KEY, images)
+    found = jax.jit(module.apply)(params, images)
+    assert found.logits.shape == found.noise.shape == images.shape
+    assert np.all(found.noise > denoisers.ROUNDING)
+    # Parameters of the estimate say that there is no noise: then nothing is changed.
+    estimate = params["params"]["NoiseLevel_0"]["Dense_2"]
+    estimate["kernel"] = jnp.zeros_like(estimate["kernel"])
+    estimate["bias"] = jnp.full_like(estimate["bias"], -20.0)
+    found = jax.jit(module.apply)(params, images)
+    np.testing.assert_allclose(nn.sigmoid(found.logits), images, atol=0.5 / 255)
+    np.testing.assert_allclose(found.noise, denoisers.ROUNDING, rtol=1e-4)
+
+
+def test_the_noise_of_an_image_is_told_by_that_image_alone():
+    module = denoisers.ResidualDenoiser(4, 1)
+    images = jax.random.uniform(jax.random.key(2), (2, 16, 16, 1))
+    params = jax.jit(module.init)(KEY, images)
+    both = jax.jit(module.apply)(params, images)
+    other = jax.jit(module.apply)(params, images.at[1].set(0.0))
+    for one, changed in zip(both, other):
+        np.testing.assert_array_equal(one[0], changed[0])
+        assert np.any(one[1] != changed[1])
+
+
+def test_blending_is_the_mean_weighted_by_inverse_squared_errors():
+    """Of two measurements of a pixel: 0.2 with error 0.1, 0.8 with error 0.3."""
+    images, blocks = jnp.full((1, 3, 5, 1), 0.2), jnp.zeros((1, 2, 3, 4))
+    noise = 0.1 - denoisers.ROUNDING
+    found = denoisers._blended(
+        images, blocks + np.log(0.8 / 0.2), blocks + np.log(0.3), blocks + np.log(noise)
+    )
+    assert found.logits.shape == images.shape
+    expected = (0.2 / 0.1**2 + 0.8 / 0.3**2) / (1 / 0.1**2 + 1 / 0.3**2)
+    np.testing.assert_allclose(nn.sigmoid(found.logits), expected, rtol=1e-5)
+    np.testing.assert_allclose(found.noise, 0.1, rtol=1e-5)
 
 
 def test_unshuffling_is_undone_by_shuffling_and_keeps_blocks_together():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import denoise_conv, denoise_mlp
+from configs import denoise_conv, denoise_images, denoise_mlp
 from lvae import configuration
 from lvae.data.digits import read_images
 from lvae.errors import UserError
@@ -125,9 +125,29 @@ def test_large_images_are_tiled_without_seams(run, monkeypatch):
     settings = run.settings
     image = np.random.default_rng(0).random((2, 61, 90, 1)).astype(np.float32)
     monkeypatch.setattr(network, "_restore_tiles", identity)
-    np.testing.assert_allclose(network.restore(settings, None, image), image, atol=1e-6)
+    found = network.restore(settings, None, image)
+    np.testing.assert_allclose(found.images, image, atol=1e-6)
+    assert found.noise is None
     monkeypatch.setattr(network, "_restore_tiles", lambda s, p, tiles: tiles + 0.25)
-    np.testing.assert_allclose(network.restore(settings, None, image), image + 0.25, atol=1e-6)
+    found = network.restore(settings, None, image)
+    np.testing.assert_allclose(found.images, image + 0.25, atol=1e-6)
+
+
+def test_convolutions_take_small_images_whole_and_large_ones_in_few_squares(monkeypatch):
+    settings = settings_from(denoise_images.get_config("smoke"))
+    sides = []
+
+    def twice(settings, params, tiles):
+        sides.append((len(tiles), tiles.shape[1]))
+        return np.concatenate([tiles, np.full_like(tiles, 0.125)], axis=-1)
+
+    monkeypatch.setattr(network, "_restore_tiles", twice)
+    for shape in ((30, 70), (288, 90), (300, 40)):
+        image = np.random.default_rng(0).random((1, *shape, 1)).astype(np.float32)
+        found = network.restore(settings, None, image)
+        np.testing.assert_allclose(found.images, image, atol=1e-6)
+        np.testing.assert_allclose(found.noise, [0.125], rtol=1e-6)
+    assert sides == [(1, 96), (1, 288), (2, 288)]
 
 
 def test_batches_of_one_size_serve_any_count(run):
@@ -135,9 +155,10 @@ def test_batches_of_one_size_serve_any_count(run):
     images = np.random.default_rng(0).random((11, 28, 28, 1)).astype(np.float32)
     found = network.restore(settings, run.variables["params"], images)
     expected = network.restore(settings, run.variables["params"], images[9:])
-    np.testing.assert_allclose(found[9:], expected, atol=1e-6)
-    assert found.min() >= 0.0
-    assert found.max() <= 1.0
+    for one, other in zip(found, expected):
+        np.testing.assert_allclose(one[9:], other, atol=1e-6)
+    assert found.images.min() >= 0.0
+    assert found.images.max() <= 1.0
 
 
 @pytest.mark.parametrize("argument", [None, "mixture", "smoke", "mixture:smoke"])
@@ -174,14 +195,50 @@ def test_the_loss_is_that_of_the_clean_image(run, splits):
     batch = {"image": jnp.asarray(splits["train"]["image"][:4])}
     value_of = jax.jit(TASK.loss(run.settings, run.spec))
     value, (parts, _) = value_of(run.variables["params"], {}, batch, KEY, 0)
-    assert float(value) == pytest.approx(float(np.mean(parts["cross_entropy"])), rel=1e-6)
+    terms = np.mean(parts["cross_entropy"]) + np.mean(parts["noise_nats"])
+    assert float(value) == pytest.approx(float(terms), rel=1e-5)
+
+
+def test_a_network_that_says_nothing_costs_what_a_half_costs(run, splits):
+    settings = changed("smoke", model__design="hourglass")
+    batch = {"image": jnp.asarray(splits["train"]["image"][:4])}
     silent = jax.tree.map(jnp.zeros_like, run.variables["params"])  # every logit is 0
-    value, (parts, _) = value_of(silent, {}, batch, KEY, 0)
+    del silent["NoiseLevel_0"]
+    silent["Conv_0"]["kernel"] = silent["Conv_0"]["kernel"][:, :, :16]
+    silent["Conv_2"]["kernel"] = silent["Conv_2"]["kernel"][:, :, :28]
+    silent["Conv_3"] = {name: one[..., :4] for name, one in silent["Conv_3"].items()}
+    value, (parts, _) = jax.jit(TASK.loss(settings, run.spec))(silent, {}, batch, KEY, 0)
+    assert "noise_nats" not in parts
     assert float(value) == pytest.approx(np.log(2), rel=1e-5)
     clean = splits["train"]["image"][:4] / 255.0
     np.testing.assert_allclose(
         parts["squared_error"], ((clean - 0.5) ** 2).mean(axis=(1, 2)), rtol=1e-4
     )
+
+
+def test_the_estimate_of_noise_costs_least_where_it_is_the_mean_change():
+    change = jnp.asarray([0.1, -0.3, 0.2, 0.0]).reshape(1, 2, 2, 1)  # mean size 0.15
+    cost = [float(loss.surprise(change, jnp.full((1, 2, 2, 1), b))[0]) for b in (0.14, 0.15, 0.16)]
+    assert cost[1] == min(cost)
+    assert cost[1] == pytest.approx(np.log(0.15) + 1, rel=1e-6)
+
+
+def test_a_share_of_the_levels_is_low():
+    settings = settings_of(noises=("gaussian",), gaussian=(0.1, 0.5), low_share=1.0)
+    numbers, images = jnp.arange(2000), jnp.zeros((2000, 1, 1, 1))
+    _, strength, _ = jax.jit(corruption.corrupt_numbered, static_argnums=(3, 4))(
+        KEY, images, numbers, "gaussian", settings
+    )
+    place = (np.asarray(strength) - 0.1) / 0.4
+    assert 0 <= place.min() <= place.max() <= 1
+    # the cube of a uniform number has mean 1/4 and variance 1/7 - 1/16
+    assert place.mean() == pytest.approx(0.25, abs=5 * np.sqrt((1 / 7 - 1 / 16) / 2000))
+    half = settings_of(noises=("gaussian",), gaussian=(0.1, 0.5), low_share=0.5)
+    _, strength, _ = jax.jit(corruption.corrupt_numbered, static_argnums=(3, 4))(
+        KEY, images, numbers, "gaussian", half
+    )
+    place = (np.asarray(strength) - 0.1) / 0.4
+    assert place.mean() == pytest.approx(0.375, abs=5 * np.sqrt(1 / 9 / 2000))
 
 
 def test_random_tiles_are_squares_of_their_image():
@@ -219,7 +276,8 @@ def test_training_digits_are_measured_as_held_out_ones_are(run, splits):
     few = {"image": splits["train"]["image"][:8]}
     train = TASK.evaluate(run, {"train": few}, "train", True)
     assert train == TASK.evaluate(run, {"validation": few}, "validation", False)
-    assert {"psnr", "ssim", "mse", "noisy_psnr", "noisy_ssim", "noisy_mse"} == set(train)
+    scores = {"psnr", "ssim", "mse", "noisy_psnr", "noisy_ssim", "noisy_mse"}
+    assert scores | {"true_noise", "estimated_noise"} == set(train)
 
 
 def test_a_level_has_the_same_noise_every_time():
@@ -275,11 +333,14 @@ def test_the_network_cleans_what_is_in_the_file(loaded, tmp_path):
     source = write_images(tmp_path / "in", {f"{i}.png": (28, 28) for i in range(3)})
     draw(loaded, Request("denoise", data=source), tmp_path / "out")
     run = loaded.run
+    samples = json.loads((tmp_path / "out" / "manifest.json").read_text())["samples"]
+    noted = {sample["source"]: sample["estimated_noise"] for sample in samples}
     for name, content in pngs(source).items():
         levels = np.asarray(Image.open(source / name))
-        expected = network.restore(
+        expected, noise = network.restore(
             run.settings, run.variables["params"], levels[None, ..., None] / np.float32(255)
         )
+        assert noted[name] == pytest.approx(255 * noise[0], abs=0.006)
         found = np.asarray(Image.open(tmp_path / "out" / name))
         assert content
         np.testing.assert_allclose(found, 255 * expected[0, ..., 0], atol=0.51)  # half a level
@@ -310,7 +371,7 @@ def test_a_demonstration_shows_held_out_images(loaded, splits, tmp_path):
     assert {"noise", "strength", "blur"} <= set(samples[0])
     run = loaded.run
     noisy, _ = corruption.corrupt_one(run.settings.corruption, 0, 1, splits["test"]["image"][1])
-    expected = network.restore(run.settings, run.variables["params"], noisy[None])
+    expected, _ = network.restore(run.settings, run.variables["params"], noisy[None])
     found = np.asarray(Image.open(tmp_path / "00001.png"))
     np.testing.assert_allclose(found, 255 * expected[0, ..., 0], atol=0.51)  # half a level
 

@@ -1,22 +1,38 @@
-"""Networks that clean images ([vincent2008]): the two references, and one that restores best.
+"""Networks that clean images ([vincent2008]): the two references, and two that restore best.
 
 The references are those of configs/denoise_conv.py:reference and configs/denoise_mlp.py:reference.
-All take noisy images (batch, height, width, 1), any real values, and give logits of the same shape:
-the sigmoid of a logit is the clean pixel in [0, 1].
+All take noisy images (batch, height, width, 1), any real values.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float
 
-from lvae.models.convolution import Conv
+from lvae.models.convolution import Conv, DoubledConv
 from lvae.models.convolving import doubled
 
 Images = Float[Array, "batch height width 1"]
 _HE = nn.initializers.he_normal()  # [he2015]
+_SMALL = nn.initializers.normal(0.01)  # a network that starts with errors of 1: the input is kept
+# Mean error of rounding to 256 levels. No pixel is known better, and a pixel that the noise has
+# made black or white keeps a logit.
+ROUNDING = 0.25 / 255
+
+
+class Cleaned(NamedTuple):
+    """What a network says of noisy images.
+
+    logits: their sigmoid is the clean pixel in [0, 1]. noise: how far the noisy pixel is expected to
+    be from the clean one, above 0; None where the network does not estimate it.
+    """
+
+    logits: Images
+    noise: Images | None = None
 
 
 class PyramidDenoiser(nn.Module):
@@ -28,7 +44,7 @@ class PyramidDenoiser(nn.Module):
     """
 
     @nn.compact
-    def __call__(self, images: Images) -> Images:
+    def __call__(self, images: Images) -> Cleaned:
         features = images
         for width in (16, 8, 8):
             features = nn.relu(Conv(width, 3)(features))
@@ -36,7 +52,7 @@ class PyramidDenoiser(nn.Module):
         for width, padding in ((8, "SAME"), (8, "SAME"), (16, "VALID")):
             features = nn.relu(Conv(width, 3, padding=padding)(features))
             features = doubled(features)
-        return Conv(1, 3)(features)
+        return Cleaned(Conv(1, 3)(features))
 
 
 class HourglassDenoiser(nn.Module):
@@ -48,17 +64,22 @@ class HourglassDenoiser(nn.Module):
     by its place in the digit. They cost a tenth of convolutions that reach as far.
 
     channels: of the convolutions. hidden: widths of the dense layers; layers of equal width after
-    the first are residual.
+    the first are residual. blend: estimates the noise, and keeps of each pixel what it is worth.
     """
 
     channels: int
     hidden: Sequence[int]
+    blend: bool = False
 
     @nn.compact
-    def __call__(self, images: Images) -> Images:
+    def __call__(self, images: Images) -> Cleaned:
         height, width = images.shape[1:3]
-        even = jnp.pad(images, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        even = _padded(images, 2)
         evidence = _unshuffled(_evidence(even))
+        log_noise = None
+        if self.blend:
+            log_noise = NoiseLevel()(evidence)
+            evidence = jnp.concatenate([evidence, jax.lax.stop_gradient(log_noise)], axis=-1)
         detail = nn.relu(Conv(self.channels, 3, kernel_init=_HE)(evidence))
         rows, columns = detail.shape[1:3]
 
@@ -76,7 +97,87 @@ class HourglassDenoiser(nn.Module):
         features = jnp.concatenate([evidence, detail, whole], axis=-1)
         features = Conv(self.channels, 3, kernel_init=_HE)(features)
         features = _ResidualBlock(self.channels)(features)
-        return _shuffled(Conv(4, 3)(nn.relu(features)))[:, :height, :width]
+        if log_noise is None:
+            return Cleaned(_shuffled(Conv(4, 3)(nn.relu(features)))[:, :height, :width])
+        outputs = Conv(8, 3, kernel_init=_SMALL)(nn.relu(features))
+        return _blended(images, outputs[..., :4], outputs[..., 4:], log_noise)
+
+
+class ResidualDenoiser(nn.Module):
+    """Images of any size and kind, by convolutions alone; gives the change, not the image.
+
+    As in FFDNet ([zhang2018]) convolutions work on 2 x 2 blocks of pixels as channels and know the
+    noise; here it is estimated first, as in CBDNet ([guo2019]). Residual blocks at a quarter of the
+    size see 8 pixels farther each.
+
+    channels: of the convolutions at half the size; twice as many at a quarter. depth: blocks at a
+    quarter of the size.
+    """
+
+    channels: int
+    depth: int
+
+    @nn.compact
+    def __call__(self, images: Images) -> Cleaned:
+        even = _padded(images, 4)
+        blocks = _unshuffled(even)
+        log_noise = NoiseLevel()(blocks)
+        evidence = jnp.concatenate([blocks, jax.lax.stop_gradient(log_noise)], axis=-1)
+        detail = nn.relu(Conv(self.channels, 3, kernel_init=_HE)(evidence))
+        far = Conv(2 * self.channels, 3, strides=2, kernel_init=_HE)(detail)
+        for _ in range(self.depth):
+            far = _ResidualBlock(2 * self.channels)(far)
+        far = DoubledConv(self.channels, kernel_init=_HE)(nn.relu(far), detail)
+        features = _ResidualBlock(self.channels)(far)
+        outputs = Conv(8, 3, kernel_init=_SMALL)(nn.relu(features))
+        change, log_error = outputs[..., :4], outputs[..., 4:]
+        return _blended(images, _logits(blocks) + change, log_error, log_noise)
+
+
+class NoiseLevel(nn.Module):
+    """How noisy each pixel of 2 x 2 blocks is: log of |noisy - clean| as it is expected there.
+
+    Local contrast, and its mean over the image, which tells noise from texture.
+    """
+
+    channels: int = 16
+
+    @nn.compact
+    def __call__(
+        self, blocks: Float[Array, "batch rows columns channels"]
+    ) -> Float[Array, "batch rows columns 4"]:
+        near = nn.relu(Conv(self.channels, 3, kernel_init=_HE)(blocks))
+        near = nn.relu(Conv(self.channels, 3, kernel_init=_HE)(near))
+        whole = nn.relu(nn.Dense(self.channels)(near.mean((1, 2))))
+        whole = jnp.broadcast_to(whole[:, None, None], (*near.shape[:3], self.channels))
+        hidden = nn.relu(nn.Dense(self.channels)(jnp.concatenate([near, whole], axis=-1)))
+        return nn.Dense(4)(hidden)
+
+
+def _blended(images: Images, logits: Array, log_error: Array, log_noise: Array) -> Cleaned:
+    """The noisy pixel and the network's, weighted by their inverse squared errors.
+
+    That is the posterior mean of two independent normal measurements: what is nearly clean stays as
+    it is. images: of any size. logits, log_error, log_noise: of 2 x 2 blocks as channels; the
+    network's pixel, and the logs of both errors.
+    """
+    height, width = images.shape[1:3]
+    logits, log_error, log_noise = (
+        _shuffled(part)[:, :height, :width] for part in (logits, log_error, log_noise)
+    )
+    noise = jnp.exp(log_noise) + ROUNDING
+    kept = nn.sigmoid(2 * (log_error - jax.lax.stop_gradient(jnp.log(noise))))
+    given = jnp.clip(images, ROUNDING, 1 - ROUNDING)
+    bright = kept * given + (1 - kept) * nn.sigmoid(logits)
+    dark = kept * (1 - given) + (1 - kept) * nn.sigmoid(-logits)
+    least = jnp.finfo(images.dtype).tiny
+    return Cleaned(jnp.log(bright + least) - jnp.log(dark + least), noise)
+
+
+def _logits(images: Array) -> Array:
+    """Of the pixels themselves, not quite black nor white."""
+    inside = jnp.clip(images, 0.02, 0.98)
+    return jnp.log(inside) - jnp.log1p(-inside)
 
 
 class _ResidualBlock(nn.Module):
@@ -101,12 +202,12 @@ class MlpDenoiser(nn.Module):
     widths: Sequence[int]
 
     @nn.compact
-    def __call__(self, images: Images) -> Images:
+    def __call__(self, images: Images) -> Cleaned:
         features = images.reshape(images.shape[0], -1)
         pixels = features.shape[1]
         for width in self.widths:
             features = nn.relu(nn.Dense(width, kernel_init=_HE)(features))
-        return nn.Dense(pixels)(features).reshape(images.shape)
+        return Cleaned(nn.Dense(pixels)(features).reshape(images.shape))
 
 
 def _evidence(images: Array) -> Array:
@@ -121,6 +222,13 @@ def _evidence(images: Array) -> Array:
     lower, upper = images + darkest, images - darkest
     bounds = [nn.relu(lower), nn.relu(1.0 - upper)]
     return jnp.concatenate([images, *bounds, jnp.broadcast_to(darkest, images.shape)], axis=-1)
+
+
+def _padded(images: Array, multiple: int) -> Array:
+    """Edges repeated at the bottom and at the right, up to multiples."""
+    height, width = images.shape[1:3]
+    missing = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
+    return jnp.pad(images, missing, mode="edge")
 
 
 def _unshuffled(images: Array) -> Array:

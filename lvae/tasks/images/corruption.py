@@ -96,13 +96,26 @@ def _corrupt_kind(
 ) -> tuple[Images, Corruption]:
     strength_key, blur_key, noise_key, clip_key = jax.random.split(key, 4)
     count = images.shape[:1]
-    low, high = settings.strength(kind)
-    strength = jax.random.uniform(strength_key, count, minval=low, maxval=high)
-    low, high = settings.blur if kind == "blur_uniform" else (0.0, 0.0)
-    blur = jax.random.uniform(blur_key, count, minval=low, maxval=high)
+    ranges = (settings.strength(kind), settings.blur if kind == "blur_uniform" else (0.0, 0.0))
+    strength, blur = (
+        jax.random.uniform(level_key, count, minval=low, maxval=high)
+        for level_key, (low, high) in zip((strength_key, blur_key), ranges)
+    )
+    if settings.low_share:
+        low = jax.random.uniform(jax.random.fold_in(key, 4), count) < settings.low_share
+        strength, blur = (
+            jnp.where(low, _lowered(drawn, *ends), drawn)
+            for drawn, ends in zip((strength, blur), ranges)
+        )
     level = Corruption(kind, strength, blur)
     noisy = corrupt(noise_key, images, level)
     if settings.clip_share:
         clipped = jax.random.uniform(clip_key, (*count, 1, 1, 1)) < settings.clip_share
         noisy = jnp.where(clipped, jnp.clip(noisy, 0.0, 1.0), noisy)
     return noisy, level
+
+
+def _lowered(drawn: Array, low: float, high: float) -> Array:
+    """Uniform in a range -> most of it near `low`: the cube of its place in the range."""
+    width = high - low
+    return low + width * ((drawn - low) / width) ** 3 if width else drawn

@@ -30,6 +30,9 @@ class CorruptionSettings:
     poisson: tuple[float, float] = (1 / 255, 14 / 255)  # what one count is worth
     uniform: tuple[float, float] = (0.01, 1.5)  # half-range, of blur_uniform
     blur: tuple[float, float] = (0.0, 2.0)  # px; sigma of the blur before uniform noise
+    # Of the images, whose levels are cubes of uniform numbers: a uniform draw has hardly any that
+    # are nearly clean.
+    low_share: float = 0.0
     clip_share: float = 0.0  # of the images, clipped to [0, 1]; all kinds but uniform clip anyway
 
     def __post_init__(self) -> None:
@@ -43,8 +46,9 @@ class CorruptionSettings:
             raise ValueError(f"salt_and_pepper={self.salt_and_pepper}: a share is at most 1")
         if self.poisson[0] <= 0.0:
             raise ValueError(f"poisson={self.poisson}: a count must be worth more than 0")
-        if not 0.0 <= self.clip_share <= 1.0:
-            raise ValueError(f"clip_share={self.clip_share}: must be in [0, 1]")
+        for name in ("low_share", "clip_share"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name}={getattr(self, name)}: must be in [0, 1]")
 
     def strength(self, kind: Noise) -> tuple[float, float]:
         """The range of a kind's strength."""

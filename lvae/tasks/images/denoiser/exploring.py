@@ -18,9 +18,9 @@ from lvae.keys import per_index, stream
 from lvae.metrics import images as measures
 from lvae.tasks.exploring import Control, Drawn, Exploration, Picture, Shown, State, Value
 from lvae.tasks.images.denoiser.data import load_data
-from lvae.tasks.images.denoiser.network import restore
+from lvae.tasks.images.denoiser.results import NOISE, cleaned_samples
 from lvae.tasks.images.denoiser.settings import Settings
-from lvae.tasks.images.files import SUFFIX, Named, read_inputs, restored
+from lvae.tasks.images.files import SUFFIX, Named, read_inputs
 from lvae.tasks.images.settings import Noise
 from lvae.tasks.task import Mode, Numbered, Plan, Request, Run, Sample, option
 
@@ -74,9 +74,8 @@ def level_plan(run: Run[Settings], named: Named, request: Request) -> Plan:
     def draw(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
         keys = per_index(stream(request.seed, MODE), indices)
         noisy = np.asarray(_noisy(keys, clean, options.noise, *levels), np.float32)
-        cleaned = restore(run.settings, run.variables["params"], noisy)
         note = {"source": named.sources[options.example], **dataclasses.asdict(options)}
-        return [restored(*pair, note) for pair in zip(noisy, cleaned)]
+        return cleaned_samples(run, noisy, [note] * len(noisy))
 
     return Plan(Numbered(request.num_samples or 1), (SUFFIX,), draw)
 
@@ -124,6 +123,8 @@ def _shown(run: Run[Settings], named: Named, state: State) -> Shown:
         "PSNR of the noisy image": _psnr(noisy, clean),
         "PSNR of the cleaned image": _psnr(cleaned, clean),
     }
+    if NOISE in sample.provenance:
+        facts["estimated noise"] = f"{sample.provenance[NOISE]} grey levels"
     titles = ("cleaned", "noisy", f"image {named.sources[int(state['example'])]}")
     pictures = [_picture(*pair) for pair in zip(titles, (cleaned, noisy, clean))]
     files = encoded.files

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key
 from lvae.imaging.levels import Images, from_levels
 from lvae.metrics.images import ssim
 from lvae.tasks.images.corruption import corrupt_batch
-from lvae.tasks.images.denoiser.network import network_of
+from lvae.tasks.images.denoiser.network import apply, network_of
 from lvae.tasks.images.denoiser.settings import Settings
 from lvae.tasks.task import LossFunction, Spec
 
@@ -16,7 +16,11 @@ _SMALLEST_ERROR = 1e-4  # 40 dB: an image that good needs no more push
 
 
 def loss(settings: Settings, spec: Spec) -> LossFunction:
-    """Distance from the clean image after noise drawn afresh; large images give random tiles."""
+    """Distance from the clean image after noise drawn afresh; large images give random tiles.
+
+    A network that estimates the noise also pays for the estimate. That term's gradient reaches the
+    estimate alone, so that it needs no weight.
+    """
     module, weights = network_of(settings), settings.loss
 
     def value(params, buffers, batch, key, step):  # type: ignore[no-untyped-def]  # LossFunction
@@ -24,9 +28,9 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
         images = from_levels(batch["image"])[..., None]
         clean = random_tiles(tile_key, images, settings.data.tile)
         noisy = corrupt_batch(noise_key, clean, settings.corruption)
-        logits = jnp.asarray(module.apply({"params": params}, noisy))
-        cleaned = jax.nn.sigmoid(logits)
-        cross_entropy = optax.sigmoid_binary_cross_entropy(logits, clean)
+        found = apply(module, params, noisy)
+        cleaned = jax.nn.sigmoid(found.logits)
+        cross_entropy = optax.sigmoid_binary_cross_entropy(found.logits, clean)
         parts = {
             "cross_entropy": jnp.mean(cross_entropy, axis=(1, 2, 3)),
             "squared_error": jnp.mean((cleaned - clean) ** 2, axis=(1, 2, 3)),
@@ -39,9 +43,18 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
         if weights.ssim:
             parts["ssim"] = ssim(cleaned, clean)
             total = total + weights.ssim * jnp.mean(1.0 - parts["ssim"])
+        if found.noise is not None:
+            parts["noise_nats"] = surprise(noisy - clean, found.noise)
+            total = total + jnp.mean(parts["noise_nats"])
         return total, (parts, buffers)
 
     return value
+
+
+def surprise(change: Images, noise: Images) -> Float[Array, " batch"]:
+    """Of an estimate of |change|: negative log likelihood of a Laplace distribution, less log 2,
+    means over the pixels, nats. It is least where `noise` is the mean of |change|."""
+    return jnp.mean(jnp.log(noise) + jnp.abs(change) / noise, axis=(1, 2, 3))
 
 
 def random_tiles(

@@ -65,17 +65,21 @@ def level_rows(
     labels: Int[np.ndarray, " batch"] | None = None,
     reader: Any | None = None,
 ) -> list[Row]:
-    """One row for each level of config.evaluation: the noisy and the cleaned images' scores.
+    """One row for each level of config.evaluation: the noisy and the cleaned images' scores, and of
+    a network that estimates the noise mean |noisy - clean| and the estimate of it.
 
     With labels and a `reader` (from `digit_reader`) also the share of digits that it reads right.
     """
     rows = []
     for level in levels_of(settings):
         noisy = corrupted(settings.seed, "evaluation", images, level)
-        cleaned = restore(settings, params, noisy)
+        cleaned, noise = restore(settings, params, noisy)
         row: Row = {"noise": level.kind, "strength": level.strength, "blur": level.blur}
         row |= scores(cleaned, images)
         row |= {f"noisy_{name}": value for name, value in scores(noisy, images).items()}
+        if noise is not None:
+            row["true_noise"] = float(np.mean(np.abs(noisy - images)))
+            row["estimated_noise"] = float(np.mean(noise))
         if reader is not None:
             row["accuracy"] = _accuracy(reader, cleaned, labels)
             row["noisy_accuracy"] = _accuracy(reader, noisy, labels)

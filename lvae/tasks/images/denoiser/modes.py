@@ -12,18 +12,20 @@ from lvae.data.image_folder import read_splits
 from lvae.imaging.levels import from_levels
 from lvae.imaging.sheets import Gray
 from lvae.tasks.images.corruption import corrupt_one
-from lvae.tasks.images.denoiser.network import restore
+from lvae.tasks.images.denoiser.results import cleaned_samples
 from lvae.tasks.images.denoiser.settings import Settings
 from lvae.tasks.images.files import SUFFIX, Named, idx_bytes, read_inputs, restored
-from lvae.tasks.task import Mode, Numbered, Plan, Request, Run, Sample
+from lvae.tasks.task import Json, Mode, Numbered, Plan, Request, Run, Sample
 
 DEMONSTRATION = 64  # images of `denoise` without --data
 COPIES = 64  # of `corrupt` drawn together
+
 FORMATS = ("files", "webdataset")
 
 
 def denoise(run: Run[Settings], request: Request) -> Plan:
-    """Cleans --data (an image, a folder of images, an IDX file): PNGs of the same names.
+    """Cleans --data (an image, a folder of images, an IDX file): PNGs of the same names. The manifest
+    says how noisy each image was, if the network estimates it.
 
     Without --data the held-out images with noise as the config has it: a demonstration. An IDX file
     gives one PNG for each image, and an IDX file of its own name.
@@ -38,11 +40,8 @@ def denoise(run: Run[Settings], request: Request) -> Plan:
 
     def draw(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
         chosen = [from_levels(named.images[index])[..., None] for index in indices.tolist()]
-        cleaned = restore(settings, run.variables["params"], np.stack(chosen))
-        return [
-            restored(noisy, clean, {"source": named.sources[index]})
-            for index, noisy, clean in zip(indices.tolist(), chosen, cleaned)
-        ]
+        notes: list[dict[str, Json]] = [{"source": named.sources[i]} for i in indices.tolist()]
+        return cleaned_samples(run, np.stack(chosen), notes)
 
     plan = Plan(named.names, (SUFFIX,), draw, block=_block(settings, named.images))
     if not is_idx(request.data) or request.num_samples is not None:
@@ -83,14 +82,14 @@ def _demonstration(run: Run[Settings], request: Request) -> Plan:
     sources = Numbered(len(images), prefix="test-")
 
     def draw(indices: Int[np.ndarray, " samples"]) -> list[Sample]:
-        noisy, notes = [], []
+        noisy: list[np.ndarray] = []
+        notes: list[dict[str, Json]] = []
         for number in indices.tolist():
             place = number % len(images)
             image, note = corrupt_one(settings.corruption, request.seed, number, images[place])
             noisy.append(image)
             notes.append({"source": sources[place]} | note)
-        cleaned = restore(settings, run.variables["params"], np.stack(noisy))
-        return [restored(*parts) for parts in zip(noisy, cleaned, notes)]
+        return cleaned_samples(run, np.stack(noisy), notes)
 
     count = request.num_samples or DEMONSTRATION
     return Plan(Numbered(count), (SUFFIX,), draw, block=_block(settings, images))

@@ -69,7 +69,7 @@ def different(split: Split) -> Int[np.ndarray, " few"]:
 
 
 def _restored(run: Run[Settings], images: HostImages) -> HostImages:
-    return restore(run.settings, run.variables["params"], images)
+    return restore(run.settings, run.variables["params"], images).images
 
 
 def _growing(run: Run[Settings], first: HostImages) -> Figure:

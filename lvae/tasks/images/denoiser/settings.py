@@ -41,6 +41,28 @@ class HourglassModel:
 
 
 @dataclasses.dataclass(frozen=True)
+class BlendedHourglassModel(HourglassModel):
+    """The same; it estimates the noise first, and leaves alone what is nearly clean."""
+
+    design: Literal["blended_hourglass"]  # type: ignore[assignment]
+
+
+@dataclasses.dataclass(frozen=True)
+class ResidualModel:
+    """`lvae.models.denoisers.ResidualDenoiser`, which takes images of any size."""
+
+    design: Literal["residual"]
+    channels: int = 24  # of its convolutions at half the size
+    depth: int = 2  # residual blocks at a quarter of the size
+    largest: int = (
+        288  # px; larger images are cleaned in squares of this side, small enough for caches
+    )
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 1, "channels", "depth", "largest")
+
+
+@dataclasses.dataclass(frozen=True)
 class PyramidModel:
     """`lvae.models.denoisers.PyramidDenoiser`, whose widths are its own."""
 
@@ -117,7 +139,7 @@ class Settings:
     training: TrainingSettings
     data: TileDataSettings
     corruption: CorruptionSettings
-    model: HourglassModel | PyramidModel | MlpModel
+    model: HourglassModel | BlendedHourglassModel | ResidualModel | PyramidModel | MlpModel
     loss: LossSettings
     evaluation: EvaluationSettings
     sampling: SamplingSettings
@@ -130,6 +152,11 @@ class Settings:
         if self.sampling.overlap >= tile:
             raise ValueError(
                 f"sampling.overlap={self.sampling.overlap}: must be below data.tile={tile}"
+            )
+        if isinstance(self.model, ResidualModel) and self.sampling.overlap >= self.model.largest:
+            raise ValueError(
+                f"sampling.overlap={self.sampling.overlap}: must be below "
+                f"model.largest={self.model.largest}"
             )
         if isinstance(self.model, PyramidModel) and tile != PYRAMID_SIDE:
             raise ValueError(
