@@ -3,7 +3,8 @@
 --part=flops      multiplications and additions of each network, counted layer by layer
 --part=sampling   cached against naive sampling, --edge codes along a side, in one run, same codes
 --part=sheet      drawn slices of --run beside real ones, unlabelled; which are which in another file
---part=train      trains both VQ-VAEs and the prior, --seeds=0,1,2, into --workdir, with times
+--part=train      trains both VQ-VAEs on the same slices for as many steps, and the prior that plans,
+                  --seeds=0,1,2, into --workdir, with times
 --part=table      the table of docs/brain.md from the runs that `train` left (several seeds)
 """
 
@@ -211,12 +212,18 @@ def _wait(call: Callable[[], Any]) -> None:
 
 def train(workdir: Path, seeds: list[int], device: list[str]) -> None:
     """Every run by its own command, timed; finished runs are left alone."""
+    same = [  # slices and steps of ours, for the reference
+        f"--config.data.anatomy={vqvae_brain.FOLDS['data']['anatomy']}",
+        f"--config.data.subjects={vqvae_brain.FOLDS['data']['subjects']}",
+        f"--config.training.steps={vqvae_brain.FOLDS['training']['steps']}",
+        "--config.training.epochs=0",
+    ]
     for seed in seeds:
         ours, reference = workdir / f"ours_{seed}", workdir / f"reference_{seed}"
         prior = workdir / f"prior_{seed}"
         for config, run, more in (
-            ("vqvae_brain.py", ours, []),
-            ("vqvae_brain.py:reference", reference, []),
+            ("vqvae_brain.py:folds", ours, []),
+            ("vqvae_brain.py:reference", reference, same),
             ("planned_brain.py", prior, [f"--config.vqvae={ours}"]),
         ):
             if (run / "evaluation.json").exists():

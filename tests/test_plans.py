@@ -43,7 +43,9 @@ def test_densities_and_weights_are_those_of_the_dense_normal(heads, fitted):
     for part in (np.ones(PIXELS, bool), seen):
         shown = np.ix_(part, part)
         expected = multivariate_normal(here.mean[part], covariance[shown]).logpdf(picture[part])
-        assert plans.log_density(here, picture, part) == pytest.approx(expected, rel=1e-6)
+        both = np.stack([picture, picture + 1]), np.stack([part, ~part])
+        found = plans.log_densities(here, *both)
+        assert found[0] == pytest.approx(expected, rel=1e-6)
         # textbook conditioning of the weights on the seen pixels
         gain = here.axes[:, part] @ np.linalg.inv(covariance[shown])
         mean, spread = plans.explained(here, picture, part)
@@ -51,15 +53,28 @@ def test_densities_and_weights_are_those_of_the_dense_normal(heads, fitted):
         np.testing.assert_allclose(spread, np.eye(3) - gain @ here.axes[:, part].T, atol=1e-6)
 
 
+def test_many_pictures_at_once_are_as_one_at_a_time(heads, fitted):
+    here, pictures = plans.at_height(fitted, 0.25), heads[0][:5, 1]
+    all_seen = np.ones(pictures.shape, bool)
+    np.testing.assert_allclose(
+        plans.log_densities(here, pictures), plans.log_densities(here, pictures, all_seen)
+    )
+    means = plans.explained(here, pictures)[0]
+    for index, picture in enumerate(pictures):
+        np.testing.assert_allclose(means[index], plans.explained(here, picture)[0])
+        one = plans.nats(here, picture[None])
+        np.testing.assert_allclose(plans.nats(here, pictures)[index], one[0])
+
+
 def test_what_is_hidden_has_no_say(heads, fitted):
     picture, seen = heads[0][3, 2].copy(), np.arange(PIXELS) < 8
     before = plans.explained(plans.at_height(fitted, 2 / 3), picture, seen)[0]
-    height = plans.likeliest_height(fitted, picture, seen)
+    height = plans.likeliest_heights(fitted, picture[None], seen[None])
     picture[8:] += 5
     np.testing.assert_array_equal(
         before, plans.explained(plans.at_height(fitted, 2 / 3), picture, seen)[0]
     )
-    assert plans.likeliest_height(fitted, picture, seen) == height
+    assert plans.likeliest_heights(fitted, picture[None], seen[None]) == height
 
 
 def test_nats_are_the_divergence_of_the_weights(heads, fitted):
@@ -71,11 +86,11 @@ def test_nats_are_the_divergence_of_the_weights(heads, fitted):
         np.zeros(3)
     ).logpdf(weights)
     error = 4 * ratio.std() / np.sqrt(len(ratio))
-    assert plans.nats(here, picture) == pytest.approx(ratio.mean(), abs=error)
+    assert plans.nats(here, picture[None])[0] == pytest.approx(ratio.mean(), abs=error)
 
 
 def test_the_height_of_a_picture_is_found(heads, fitted):
-    found = [plans.likeliest_height(fitted, head[2]) for head in heads[0][:20]]
+    found = plans.likeliest_heights(fitted, heads[0][:20, 2])
     assert np.mean(np.isclose(found, 2 / 3)) > 0.8
 
 

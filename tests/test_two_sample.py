@@ -169,3 +169,21 @@ def test_simulator_is_told_from_real_recordings_as_often_as_measured(lasten):
     found = two_sample.two_sample_auroc(real, drawn, recording, made["recording"], trees=60)
     assert found.auroc.value == pytest.approx(0.79, abs=0.14)
     assert found.auroc.low > 0.5
+
+
+def test_versions_of_one_example_are_held_out_together():
+    """Of real groups and the same with noise too small to see, nothing is to be told; apart, a forest
+    knows the real one and calls its version real."""
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(12), 4)
+    real = random.normal(size=(12, 3))[groups] + 0.3 * random.normal(size=(48, 3))
+    drawn = real + 1e-3 * random.normal(size=real.shape)
+    apart, together = (
+        two_sample.two_sample_auroc(real, drawn, groups, groups, trees=30, twins=twins).auroc.value
+        for twins in (False, True)
+    )
+    # 48 pairs: a standard error of 0.06
+    assert together == pytest.approx(0.5, abs=0.18)
+    assert apart < together - 0.18
+    with pytest.raises(ValueError, match="other names"):
+        two_sample.folds(groups, groups + 1, 0, twins=True)

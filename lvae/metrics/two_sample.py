@@ -42,6 +42,7 @@ def two_sample_auroc(
     seed: int = 0,
     level: float = 0.95,
     workers: int = 1,
+    twins: bool = False,
 ) -> TwoSample:
     """AUROC of a random forest that tells drawn from real, one real group held out at a time.
 
@@ -59,11 +60,11 @@ def two_sample_auroc(
         are recognised (60 simulated recordings: 0.94 without their groups, 0.79 with them).
       trees: of each forest.
       most_drawn: drawn rows to learn from, per real row to learn from; of more, a random part.
-      draws: bootstrap samples of the interval: folds drawn with replacement.
+      draws, level: bootstrap samples of folds for the interval, and their share inside it.
       most_folds: forests at most.
       seed: of the folds, the forests and the bootstrap.
-      level: share of the draws inside the interval.
       workers: threads of the forest; results do not depend on it.
+      twins: drawn groups are versions of the real ones of their names; see `folds`.
 
     Raises:
       ValueError: other numbers of features or labels; fewer than two real groups or fewer drawn
@@ -71,7 +72,7 @@ def two_sample_auroc(
     """
     real_groups = np.asarray(real_groups)
     drawn_groups = np.arange(len(drawn)) if drawn_groups is None else np.asarray(drawn_groups)
-    real_fold, drawn_fold = folds(real_groups, drawn_groups, seed, most_folds)
+    real_fold, drawn_fold = folds(real_groups, drawn_groups, seed, most_folds, twins)
     _check(real, drawn, real_fold, drawn_fold)
     real_scores, drawn_scores = np.empty(len(real)), np.empty(len(drawn))
     importance = np.zeros(real.shape[1])
@@ -86,9 +87,8 @@ def two_sample_auroc(
         parts = drawn_scores[others], real_scores[held], drawn_groups[others], real_groups[held]
         per_fold.append(concordance(*parts).chance.mean())
         importance += forest.feature_importances_
-    by_fold = np.array(per_fold)
+    by_fold, importance = np.array(per_fold), importance / len(per_fold)
     auroc = _interval(by_fold, draws, seed, level)
-    importance /= len(per_fold)
     return TwoSample(auroc, real_scores, drawn_scores, importance, by_fold, real_fold)
 
 
@@ -148,12 +148,20 @@ def auroc_against_itself(
 
 
 def folds(
-    real_groups: np.ndarray, drawn_groups: np.ndarray, seed: int, most: int = 20
+    real_groups: np.ndarray,
+    drawn_groups: np.ndarray,
+    seed: int,
+    most: int = 20,
+    twins: bool = False,
 ) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " m"]]:
     """The fold of every row: one per real group, or `most`; groups are dealt out at random, in turn.
 
+    twins: groups of one name go into one fold. Else a forest that has learned one version of a recording
+    as real calls the other real, and versions that nobody can tell apart get an AUROC below 0.5.
+
     Raises:
-      ValueError: fewer than two real groups or folds, or fewer drawn groups than folds.
+      ValueError: fewer than two real groups or folds, or fewer drawn groups than folds; twins with
+        other names.
     """
     names, real_index = np.unique(real_groups, return_inverse=True)
     drawn_names, drawn_index = np.unique(drawn_groups, return_inverse=True)
@@ -163,8 +171,10 @@ def folds(
             f"{len(names)} real and {len(drawn_names)} drawn groups in {count} folds: needed are two "
             "folds and as many groups of each kind as folds"
         )
+    if twins and not np.array_equal(names, drawn_names):
+        raise ValueError("twins: real and drawn groups have other names")
     orders = (
-        np.random.default_rng([seed, 0, kind]).permutation(len(group_names))
+        np.random.default_rng([seed, 0, 0 if twins else kind]).permutation(len(group_names))
         for kind, group_names in enumerate((names, drawn_names))
     )
     real_order, drawn_order = orders

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 Picture = Float[np.ndarray, " pixels"]
+Pictures = Float[np.ndarray, "n pixels"]
 
 
 class Plans(NamedTuple):
@@ -85,13 +86,15 @@ def at_height(plans: Plans, height: float) -> AtHeight:
 
 
 def explained(
-    here: AtHeight, picture: Picture, seen: Bool[np.ndarray, " pixels"] | None = None
-) -> tuple[Float[np.ndarray, " components"], Float[np.ndarray, "components components"]]:
+    here: AtHeight,
+    picture: Float[np.ndarray, "*pictures pixels"],
+    seen: Bool[np.ndarray, " pixels"] | None = None,
+) -> tuple[Float[np.ndarray, "*pictures components"], Float[np.ndarray, "components components"]]:
     """Mean and covariance of the weights of a head, given the pixels of its picture that are `seen`
-    (None: all)."""
-    seen = np.ones(len(picture), bool) if seen is None else seen
+    (None: all); of many pictures at once, means for each."""
+    seen = np.ones(len(here.mean), bool) if seen is None else seen
     gain, covariance = _posterior(here, seen)
-    return gain @ (picture - here.mean)[seen], covariance
+    return (picture - here.mean)[..., seen] @ gain.T, covariance
 
 
 def _posterior(here: AtHeight, seen: Bool[np.ndarray, " pixels"]) -> tuple[np.ndarray, np.ndarray]:
@@ -119,39 +122,45 @@ def heights_of(plans: Plans) -> Float[np.ndarray, " heights"]:
     return np.linspace(0, 1, len(plans.mean))
 
 
-def log_density(
-    here: AtHeight, picture: Picture, seen: Bool[np.ndarray, " pixels"] | None = None
-) -> float:
-    """ln of the density of the seen pixels of a picture."""
-    seen = np.ones(len(picture), bool) if seen is None else seen
-    axes, away = here.axes[:, seen], (picture - here.mean)[seen]
-    quadratic, logarithm = _gauss(axes, away, here.rest[seen])
-    return -0.5 * (quadratic + logarithm + int(seen.sum()) * np.log(2 * np.pi))
+def log_densities(
+    here: AtHeight, pictures: Pictures, seen: Bool[np.ndarray, "n pixels"] | None = None
+) -> Float[np.ndarray, " n"]:
+    """ln of the density of the seen pixels of every picture (None: of all pixels, many at once)."""
+    away = pictures - here.mean
+    if seen is None:
+        return _log_normal(here.axes, away, here.rest)
+    found = [
+        _log_normal(here.axes[:, part], row[None, part], here.rest[part])[0]
+        for row, part in zip(away, seen)
+    ]
+    return np.array(found)
 
 
-def nats(here: AtHeight, picture: Picture) -> float:
-    """What it costs to tell a plan: KL(weights given the picture || standard normal)."""
-    mean, covariance = explained(here, picture)
-    logarithm = np.linalg.slogdet(covariance)[1]
-    return float(0.5 * (np.trace(covariance) + mean @ mean - len(mean) - logarithm))
-
-
-def _gauss(axes: np.ndarray, away: Picture, variance: Picture) -> tuple[float, float]:
-    """away' C^-1 away and ln det C of C = axes' axes + diag(variance)."""
+def _log_normal(axes: np.ndarray, away: np.ndarray, variance: Picture) -> np.ndarray:
+    """Of every row of `away`, whose covariance is C = axes' axes + diag(variance), without forming C."""
     scaled = axes / variance
     inner = np.eye(len(axes)) + scaled @ axes.T
-    along = scaled @ away
-    quadratic = away @ (away / variance) - along @ np.linalg.solve(inner, along)
-    return float(quadratic), float(np.linalg.slogdet(inner)[1] + np.sum(np.log(variance)))
+    along = scaled @ away.T
+    quadratic = (away**2) @ (1 / variance) - np.sum(along * np.linalg.solve(inner, along), axis=0)
+    logarithm = np.linalg.slogdet(inner)[1] + np.sum(np.log(variance))
+    return np.asarray(-0.5 * (quadratic + logarithm + len(variance) * np.log(2 * np.pi)))
 
 
-def likeliest_height(
-    plans: Plans, picture: Picture, seen: Bool[np.ndarray, " pixels"] | None = None
-) -> float:
-    """The height among those of the plans at which the seen pixels are likeliest."""
+def nats(here: AtHeight, pictures: Pictures) -> Float[np.ndarray, " n"]:
+    """What it costs to tell the plan of every picture: KL(weights given it || standard normal)."""
+    gain, covariance = _posterior(here, np.ones(len(here.mean), bool))
+    means = (pictures - here.mean) @ gain.T
+    constant = np.trace(covariance) - len(covariance) - np.linalg.slogdet(covariance)[1]
+    return np.asarray(0.5 * (constant + np.sum(means**2, axis=1)))
+
+
+def likeliest_heights(
+    plans: Plans, pictures: Pictures, seen: Bool[np.ndarray, "n pixels"] | None = None
+) -> Float[np.ndarray, " n"]:
+    """The height of every picture, among those of the plans, at which its seen pixels are likeliest."""
     heights = heights_of(plans)
-    found = [log_density(at_height(plans, height), picture, seen) for height in heights]
-    return float(heights[int(np.argmax(found))])
+    found = [log_densities(at_height(plans, height), pictures, seen) for height in heights]
+    return heights[np.argmax(found, axis=0)]
 
 
 def stacked(

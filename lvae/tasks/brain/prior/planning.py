@@ -16,7 +16,7 @@ from lvae.tasks.brain.slices import Slices
 from lvae.tasks.task import Run, Spec, Split
 
 Grid = tuple[int, int]
-PlanMaps = Float[np.ndarray, "n rows columns 2"]
+PlanMaps = Float[np.ndarray, "n rows columns channels"]
 Heights = Float[np.ndarray, " n"]
 
 
@@ -113,15 +113,17 @@ def of_images(
     """Plans of slices at the heights at which they are likeliest, each drawn from all that fit what is
     `seen` of the slice; depends on the slice and the seed alone."""
     held, pictures = plans_in(run), coarse(images, grid).reshape(len(images), -1)
-    maps, heights = [], []
-    for index, picture in enumerate(pictures):
-        shown = None if seen is None else seen[index].ravel()
-        height = plans.likeliest_height(held, picture, shown)
-        here = plans.at_height(held, height)
-        mean, covariance = plans.explained(here, picture, shown)
-        white = np.random.default_rng(seed).normal(size=len(mean))
-        maps.append(here.mean + (mean + np.linalg.cholesky(covariance) @ white) @ here.axes)
-        heights.append(height)
+    hidden = None if seen is None else seen.reshape(pictures.shape)
+    heights = plans.likeliest_heights(held, pictures, hidden)
+    white = np.random.default_rng(seed).normal(size=len(held.axes))
+    maps = np.zeros_like(pictures)
+    for height in np.unique(heights):
+        here, rows = plans.at_height(held, height), np.flatnonzero(heights == height)
+        for part in [rows] if hidden is None else rows[:, None]:  # what is seen is each slice's own
+            shown = None if hidden is None else hidden[part[0]]
+            means, covariance = plans.explained(here, pictures[part], shown)
+            weights = means + np.linalg.cholesky(covariance) @ white
+            maps[part] = here.mean + weights @ here.axes
     return _planned(maps, heights, grid)
 
 
@@ -162,11 +164,14 @@ def nats(run: Run[Settings], images: Slices, slices: np.ndarray, grid: Grid) -> 
     """What the plan of each slice costs."""
     held, pictures = plans_in(run), coarse(images, grid).reshape(len(images), -1)
     heights = plans.heights_of(held)[places_of(slices, run.spec, run.settings.plan)]
-    found = [plans.nats(plans.at_height(held, h), part) for h, part in zip(heights, pictures)]
-    return np.array(found)
+    found = np.zeros(len(pictures))
+    for height in np.unique(heights):
+        rows = heights == height
+        found[rows] = plans.nats(plans.at_height(held, height), pictures[rows])
+    return found
 
 
-def _planned(maps: list[np.ndarray], heights: list[float], grid: Grid) -> Planned:
+def _planned(maps: Any, heights: Any, grid: Grid) -> Planned:
     pictures = np.asarray(maps, np.float32).reshape(-1, *grid)
     levels = np.asarray(heights, np.float32)
     return Planned(as_maps(np, pictures, levels), levels)
