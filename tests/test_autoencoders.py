@@ -209,7 +209,7 @@ def test_a_trained_run_draws_where_its_data_are_not(tmp_path, monkeypatch):
     for number in (35, 69):
         file = f"{number:05d}.png"
         assert (part / file).read_bytes() == (whole / file).read_bytes()
-    samples = json.loads((whole / "manifest.json").read_text())["samples"]
+    samples = json.loads((whole / ".lvae" / "manifest.json").read_text())["samples"]
     run = loaded.run
     module = network.network(run.settings, run.spec)
     code = np.array([samples[69]["code"]], np.float32)

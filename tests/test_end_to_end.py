@@ -71,7 +71,7 @@ def test_run_directory_is_the_whole_record(loaded, run):
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mode_writes_what_the_consumer_reads(loaded, run, tmp_path, mode):
     written = draw(loaded, mode, tmp_path)
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / ".lvae" / "manifest.json").read_text())
     assert manifest["counts"]["samples"] == len(written)
     assert (tmp_path / "preview.png").exists()
     for identity, points in written.items():
@@ -160,7 +160,7 @@ def test_modes_between_frames_decode_the_codes_of_their_formula(
     written = draw(loaded, mode, tmp_path, num_samples=6, postprocess=False)
     rows = {int(number): row for row, number in enumerate(frames["id"])}
     codes = drawing.encode_frames(run, frames["points"], frames["visible"]).mean
-    for sample in json.loads((tmp_path / "manifest.json").read_text())["samples"]:
+    for sample in json.loads((tmp_path / ".lvae" / "manifest.json").read_text())["samples"]:
         first, second = (codes[rows[number]] for number in sample["frames"])
         code = first + sign * (second - first) * sample["alpha"]
         points = drawing.decode_means(run, code[None]).points[0].reshape(-1, 2)
@@ -170,7 +170,7 @@ def test_modes_between_frames_decode_the_codes_of_their_formula(
 
 def test_interpolated_frames_are_of_two_recordings(loaded, run, tmp_path):
     draw(loaded, "interpolate", tmp_path)
-    samples = json.loads((tmp_path / "manifest.json").read_text())["samples"]
+    samples = json.loads((tmp_path / ".lvae" / "manifest.json").read_text())["samples"]
     for sample in samples:
         first, second = sample["frames"]
         assert first // 4 != second // 4  # smoke's recordings have four frames

@@ -106,7 +106,7 @@ def test_training_leaves_figures(workdir):
 def test_digits_of_a_label_are_drawn(workdir, used):
     assert used["draw"].returncode == 0, used["draw"].stderr
     out = workdir / "samples/prior"
-    samples = json.loads((out / "manifest.json").read_text())["samples"]
+    samples = json.loads((out / ".lvae" / "manifest.json").read_text())["samples"]
     assert [sample["label"] for sample in samples] == [7, 7, 7]
     images = [np.asarray(Image.open(path)) for path in sorted(out.glob("0*.png"))]
     assert [image.shape for image in images] == [(28, 28)] * 3

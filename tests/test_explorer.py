@@ -53,7 +53,7 @@ def browser(address):
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_slider_changes_the_picture_to_the_bytes_of_the_copied_command(browser, address):
@@ -93,7 +93,7 @@ def test_saved_samples_are_a_set_that_readers_take(browser, address, workdir):
             page.get_by_text("in all").wait_for()
             page.evaluate("document.getElementById('message').textContent = ''")
     saved = workdir.parent / "saved"
-    manifest = json.loads((saved / "manifest.json").read_text())
+    manifest = json.loads((saved / ".lvae" / "manifest.json").read_text())
     assert manifest["counts"] == {"samples": 2}
     assert [sample["name"] for sample in manifest["samples"]] == ["40000", "40001"]
     for sample, picture in zip(manifest["samples"], pictures):

@@ -222,3 +222,34 @@ def test_the_control_is_flagged_on_real_frames(lasten):
 def test_refuses_other_counts_of_labels():
     with pytest.raises(ValueError, match="3 group labels"):
         memorised.memorised_share(np.ones((2, 2)), np.ones((2, 2)), np.zeros(3), np.zeros(2))
+
+
+def test_many_groups_are_judged_as_few_are(monkeypatch):
+    # 40 + 20 groups, counted over 20,000 labellings and by the normal distribution.
+    drawn, _ = recordings(300, 5, each=1)
+    sets = recordings(40, 1, each=2), recordings(20, 2, each=2)
+    near, far = (distances(drawn, examples) for examples, _ in sets)
+    labels = sets[0][1], sets[1][1]
+    counted = memorised.memorised_share(near, far, *labels)
+    monkeypatch.setattr(memorised, "MANY_GROUPS", 10)
+    normal = memorised.memorised_share(near, far, *labels)
+    assert (normal.share, normal.chance, normal.low) == (
+        counted.share,
+        counted.chance,
+        counted.low,
+    )
+    # 20,000 labellings: a standard error of 0.004 at most; the normal distribution is near, not exact
+    assert normal.p_value == pytest.approx(counted.p_value, abs=0.03)
+    assert normal.chance_low == pytest.approx(counted.chance_low, abs=0.03)
+    assert normal.chance_high == pytest.approx(counted.chance_high, abs=0.03)
+
+
+def test_shares_drawn_by_kinds_have_the_bootstraps_mean_and_deviation():
+    shares = np.array([0.5, 0.3, 0.2, 0.0, 0.0, 0.0])
+    drawn = memorised._drawn_shares(np.random.default_rng(0), shares, 40_000)
+    random = np.random.default_rng(1)
+    plain = shares[random.integers(0, 6, (40_000, 6))].sum(1)
+    # each of 40,000 draws has a deviation of about 0.46: 0.0023 in the mean
+    assert drawn.mean() == pytest.approx(1.0, abs=0.012)
+    assert plain.mean() == pytest.approx(1.0, abs=0.012)
+    assert drawn.std() == pytest.approx(plain.std(), abs=0.012)

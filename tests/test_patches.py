@@ -295,7 +295,7 @@ def test_anomaly_mode_writes_the_input_s_grid(tmp_path, capsys):
     assert heat.header.get_xyzt_units() == ("mm", "sec")
     assert np.isfinite(np.asarray(heat.dataobj)).all()
     assert (tmp_path / "out" / "case_heat.png").stat().st_size > 1000
-    noted = json.loads((tmp_path / "out" / "manifest.json").read_text())["samples"][0]
+    noted = json.loads((tmp_path / "out" / ".lvae" / "manifest.json").read_text())["samples"][0]
     place = affine @ [*noted["highest_at_voxel"], 1]
     np.testing.assert_allclose(noted["highest_at_mm"], place[:3], atol=0.01)
     runner.draw(loaded, request, tmp_path / "out")
@@ -363,7 +363,7 @@ def test_a_run_end_to_end(tmp_path):
     for mode in ("prior", "reconstruct", "manifold"):
         runner.draw(loaded, Request(mode, num_samples=5), tmp_path / mode)
         written = {path.name for path in (tmp_path / mode).iterdir()}
-        assert {"preview.png", "manifest.json"} < written
+        assert {"preview.png", ".lvae"} < written
         assert len(written) == (3 if mode == "manifold" else 7)
 
 

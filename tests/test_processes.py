@@ -99,7 +99,7 @@ def test_killed_drawing_resumes_with_the_same_bytes(tmp_path, trained):
             time.sleep(0.005)
         drawing.kill()
         drawing.communicate()
-        assert not (tmp_path / "killed" / "manifest.json").exists()
+        assert not (tmp_path / "killed" / ".lvae" / "manifest.json").exists()
     assert run(*words, f"--out={tmp_path / 'killed'}").returncode == 0
     assert run(*words, f"--out={tmp_path / 'whole'}").returncode == 0
     whole, killed = (
@@ -204,7 +204,9 @@ def test_locale_backend_and_place_do_not_matter(tmp_path, trained):
     words = ("sample.py", "--mode=prior", "--workdir=~/run", "--num_samples=3")
     done = run(*words, "--out=~/出", env=env, cwd=tmp_path, text=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads((moved / "出" / "manifest.json").read_text())["counts"] == {"samples": 3}
+    assert json.loads((moved / "出" / ".lvae" / "manifest.json").read_text())["counts"] == {
+        "samples": 3
+    }
     assert not (tmp_path / "~").exists()
     config = ROOT / "configs" / "patches.py"
     words = ("train.py", f"--config={config}:smoke_digits", *OFTEN, "--workdir=run")

@@ -350,7 +350,7 @@ def test_match_names_every_point_once(tmp_path, splits, loaded):
         assert not points_found[~seen].any()
     with Image.open(out / "10_match.png") as picture:
         assert (picture.mode, picture.size) == ("RGB", (768, 768))
-    manifest = json.loads((out / "manifest.json").read_text())
+    manifest = json.loads((out / ".lvae" / "manifest.json").read_text())
     assert manifest["samples"] == [
         {"name": name, "points": len(pixels), "matched": len(pixels), "points_from": source}
         for name, source in (("1", "file"), ("2", "file"), ("10", "image"))
@@ -369,7 +369,7 @@ def test_no_points_and_more_points_than_rays(tmp_path, loaded):
     assert none == {}
     assert len(named) == len({tuple(point) for point in named.values()}) == 324
     assert all(point in many for point in named.values())
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "out" / ".lvae" / "manifest.json").read_text())
     assert [(one["points"], one["matched"]) for one in manifest["samples"]] == [(0, 0), (400, 324)]
 
 

@@ -312,7 +312,7 @@ def test_denoise_keeps_names_and_sizes(loaded, tmp_path):
         with Image.open(out / name) as image:
             assert image.size == (width, height)
             assert image.mode == "L"
-    samples = json.loads((out / "manifest.json").read_text())["samples"]
+    samples = json.loads((out / ".lvae" / "manifest.json").read_text())["samples"]
     assert [sample["source"] for sample in samples] == list(shapes)
     one = tmp_path / "one"
     draw(loaded, Request("denoise", data=source / "b.v1.png"), one)
@@ -354,7 +354,7 @@ def test_shards_and_formats_hold_the_same_bytes(loaded, tmp_path, mode):
     for index in (1, 0):
         draw(loaded, request, parts, Layout(shard=(index, 2)))
     assert pngs(parts) == pngs(whole)
-    assert merge(parts).read_bytes() == (whole / "manifest.json").read_bytes()
+    assert merge(parts).read_bytes() == (whole / ".lvae" / "manifest.json").read_bytes()
     assert (parts / "preview.png").read_bytes() == (whole / "preview.png").read_bytes()
     draw(loaded, request, packed, Layout(format="webdataset"))
     with tarfile.open(packed / "data-000000.tar") as archive:
@@ -366,7 +366,7 @@ def test_shards_and_formats_hold_the_same_bytes(loaded, tmp_path, mode):
 
 def test_a_demonstration_shows_held_out_images(loaded, splits, tmp_path):
     draw(loaded, Request("denoise", num_samples=2), tmp_path)
-    samples = json.loads((tmp_path / "manifest.json").read_text())["samples"]
+    samples = json.loads((tmp_path / ".lvae" / "manifest.json").read_text())["samples"]
     assert [sample["source"] for sample in samples] == ["test-00000", "test-00001"]
     assert {"noise", "strength", "blur"} <= set(samples[0])
     run = loaded.run
@@ -401,7 +401,7 @@ def test_denoise_of_an_idx_file_gives_pngs_and_an_idx_file(loaded, tmp_path, end
 def test_corrupt_writes_a_set_that_says_what_was_done(loaded, splits, tmp_path):
     out, request = tmp_path / "set", Request("corrupt", seed=3, num_samples=5)
     draw(loaded, request, out)
-    manifest = json.loads((out / "manifest.json").read_text())
+    manifest = json.loads((out / ".lvae" / "manifest.json").read_text())
     assert manifest["seed"] == 3
     assert [sample["name"] for sample in manifest["samples"]] == [f"{i:05d}" for i in range(5)]
     sample = manifest["samples"][4]
@@ -427,7 +427,7 @@ def test_corrupt_writes_a_set_that_says_what_was_done(loaded, splits, tmp_path):
 def test_copies_of_given_images_count_round(loaded, tmp_path):
     source = write_images(tmp_path / "in", {"x.png": (31, 40), "y.png": (28, 28)})
     draw(loaded, Request("corrupt", data=source, num_samples=3), tmp_path / "out")
-    samples = json.loads((tmp_path / "out" / "manifest.json").read_text())["samples"]
+    samples = json.loads((tmp_path / "out" / ".lvae" / "manifest.json").read_text())["samples"]
     assert [sample["source"] for sample in samples] == ["x.png", "y.png", "x.png"]
     written = pngs(tmp_path / "out")
     assert written["00000.png"] != written["00002.png"]

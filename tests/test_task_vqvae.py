@@ -88,7 +88,7 @@ def settings_of(config):
 
 def bytes_of(folder):
     """Content by name, but for the contact sheet's and the manifest's."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".json"}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 def test_evaluate_of_the_vqvae_is_scikit_image_on_held_out_slices(runs):
@@ -161,7 +161,7 @@ def drawn(workdir, mode, out, options=None, layout=Layout(preview=2), **changes)
 def test_prior_draws_the_same_files_in_any_cut(runs, tmp_path):
     whole = drawn(runs / "prior", "prior", tmp_path / "all", num_samples=4)
     names = {path.name for path in whole.iterdir()}
-    assert {"manifest.json", "preview.png", "sample_00003.png", "sample_00003_codes.npy"} <= names
+    assert {".lvae", "preview.png", "sample_00003.png", "sample_00003_codes.npy"} <= names
     shard = Layout(shard=(1, 2), preview=0)
     half = drawn(runs / "prior", "prior", tmp_path / "half", num_samples=4, layout=shard)
     for name in ("sample_00002.png", "sample_00003_codes.npy"):
@@ -191,7 +191,7 @@ def test_reconstruct_writes_images_and_codes_that_belong_together(runs, oasis, t
     data = oasis / FOLDERS["test"]
     drawn(runs / name, "reconstruct", tmp_path, data=data)
     codec = codec_of(restoring.load(runs / "vqvae").run)
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / ".lvae" / "manifest.json").read_text())
     assert manifest["samples"][0]["name"] == "case_007_slice_0"
     assert len(manifest["samples"]) == 8
     codes = np.load(tmp_path / "case_007_slice_2_codes.npy")
@@ -220,7 +220,7 @@ def test_inpaint_changes_nothing_outside_its_mask(runs, oasis, tmp_path):
 
 def test_anomaly_is_the_surprise_of_every_code(runs, tmp_path):
     drawn(runs / "prior", "anomaly", tmp_path, num_samples=2)
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / ".lvae" / "manifest.json").read_text())
     assert len(manifest["samples"]) == 2
     for sample in manifest["samples"]:
         nats = np.load(tmp_path / f"{sample['name']}_anomaly.npy")

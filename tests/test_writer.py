@@ -80,15 +80,17 @@ def write(out, plan=None, request=REQUEST, format="files", shard=(0, 1), workers
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+    """Every file's bytes by its name, that of the folder in front."""
+    paths = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def test_files_manifest_and_preview(tmp_path):
     summary = write(tmp_path, versions={"jax": "0.0"})
     assert str(summary) == f"{tmp_path}: 10 samples"
     names = {f"{number}{end}" for number in range(40_000, 40_010) for end in (".json", "_mov.png")}
-    assert set(contents(tmp_path)) == names | {"manifest.json", "preview.png"}
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert set(contents(tmp_path)) == names | {".lvae/manifest.json", "preview.png"}
+    manifest = json.loads((tmp_path / ".lvae" / "manifest.json").read_text())
     assert {key: manifest[key] for key in REQUEST} == REQUEST
     assert manifest["versions"]["jax"] == "0.0"
     assert manifest["versions"]["numpy"] == np.__version__
@@ -221,7 +223,7 @@ def test_an_interrupted_export_continues_to_the_same_bytes(tmp_path, format, sha
     write(tmp_path / "whole", plan_of(24, block=2), **options)
     with pytest.raises(RuntimeError, match="broke down"):
         write(tmp_path / "resumed", plan_of(24, fails_after(4), block=2), **options)
-    assert not (tmp_path / "resumed" / "manifest.json").exists()
+    assert not (tmp_path / "resumed" / ".lvae" / "manifest.json").exists()
     # As after kill -9: a note cut short, and half-written files.
     (notes,) = (tmp_path / "resumed").glob(".progress*")
     with notes.open("a") as file:
@@ -272,14 +274,14 @@ def test_lost_files_and_lost_shards_are_redone_alone(tmp_path):
     for index in range(2):
         write(tmp_path, shard=(index, 2))
     expected = contents(tmp_path)
-    for path in [*tmp_path.glob("4000[5-9]*"), tmp_path / "manifest-1-of-2.json"]:
+    for path in [*tmp_path.glob("4000[5-9]*"), tmp_path / ".lvae" / "manifest-1-of-2.json"]:
         path.unlink()
     with pytest.raises(UserError, match="shard 1 of 2 is not there; --shard=1/2"):
         journal.merge(tmp_path)
     write(tmp_path, shard=(1, 2))
     assert contents(tmp_path) == expected
     journal.merge(tmp_path)
-    assert journal.merge(tmp_path) == tmp_path / "manifest.json"
+    assert journal.merge(tmp_path) == tmp_path / ".lvae" / "manifest.json"
     expected = contents(tmp_path)
     (tmp_path / "40003_mov.png").unlink()
     assert write(tmp_path).written == 10
@@ -349,7 +351,7 @@ def test_merge_is_a_command(tmp_path):
     write(tmp_path, plan_of(2), shard=(0, 2))
     write(tmp_path, plan_of(2), shard=(1, 2))
     right = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (right.returncode, right.stdout) == (0, f"{tmp_path / 'manifest.json'}\n")
+    assert (right.returncode, right.stdout) == (0, f"{tmp_path / '.lvae/manifest.json'}\n")
 
 
 # webdataset leaves its files to the garbage collector.
@@ -464,3 +466,23 @@ def test_names_without_zeros_in_front_do_not_depend_on_the_count():
     assert "40000" in names
     assert "040000" not in names
     assert Numbered(60_001, 40_000)[0] == "040000"  # else as many digits as the last
+
+
+def test_a_set_of_a_former_version_is_known_finished_and_merged_where_it_is(tmp_path):
+    """Its manifests lie beside the samples."""
+    for index in range(2):
+        write(tmp_path, shard=(index, 2))
+    for path in (tmp_path / ".lvae").iterdir():
+        path.rename(tmp_path / path.name)
+    (tmp_path / ".lvae").rmdir()
+    assert write(tmp_path, shard=(1, 2)).written == 0
+    assert (
+        journal.merge(tmp_path) == tmp_path / "manifest.json"
+        or not (tmp_path / "manifest-0-of-2.json").exists()
+    )
+    assert write(tmp_path).written == 0
+    write(tmp_path / "new")
+    merged = journal.manifest_path(tmp_path)
+    assert merged.read_bytes() == (tmp_path / "new" / ".lvae" / "manifest.json").read_bytes()
+    with pytest.raises(UserError, match="holds another data set"):
+        write(tmp_path, request=REQUEST | {"seed": 99})

@@ -15,7 +15,8 @@ from lvae.data.trees import files_under, split_folders
 __all__ = ["PREVIEW", "is_idx", "read_folder", "read_named", "read_png", "read_splits"]
 
 PREVIEW = "preview.png"  # the contact sheet that sampling puts beside images: no image itself
-MANIFEST = "manifest.json"  # beside it where a folder is a set that sampling wrote
+# One of these lies beside it where a folder is a set that sampling wrote; the second did before 1.1.
+MANIFESTS = (".lvae/manifest.json", "manifest.json")
 FEWEST = 10  # images, to train, validate and test
 KINDS = ", ".join(SUFFIXES)
 
@@ -231,7 +232,7 @@ def _image_files(folder: Path, found: Problems) -> list[Path]:
             others.append(path)
         elif path.name.lower() != PREVIEW:
             images.append(path)
-        elif not path.with_name(MANIFEST).exists():
+        elif not any((path.parent / manifest).exists() for manifest in MANIFESTS):
             found.warn(
                 path,
                 "is passed over, as a contact sheet of results has that name",

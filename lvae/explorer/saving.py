@@ -23,7 +23,7 @@ def append(
     Raises:
       UserError: `out` holds something else, or cannot be written.
     """
-    manifest, files = journal.manifest_path(out, journal.WHOLE), drawn.files()
+    manifest, files = journal.manifest_path(out), drawn.files()
     header = _header(loaded, data, drawn, sorted(files))
     atomic.make_folder(out)
     if manifest.exists():

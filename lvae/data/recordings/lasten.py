@@ -21,7 +21,9 @@ from lvae.data.problems import Problems, refused
 from lvae.data.recordings.frames import Frames, GridGeometry
 
 # JSON that lies beside frames and is none.
-OTHER_FILES = re.compile(r"fix\.json|manifest.*\.json|(camera|laser)_calibration\.json|\..*")
+OTHER_FILES = re.compile(
+    r"fix\.json|croissant\.json|manifest.*\.json|(camera|laser)_calibration\.json|\..*"
+)
 _ID = re.compile(r"[0-9]{1,18}")
 _KEY = re.compile(r"0|[1-9][0-9]*")
 

@@ -7,6 +7,9 @@ than one of hundreds.
 
 A shard's records are `manifest-i-of-n.json` and `.progress-i-of-n.jsonl`; `merge` makes one
 manifest of them, the same bytes as a single process writes.
+
+Manifests lie in a hidden folder of the set, where no loader takes them for a frame or a table. Sets
+of versions before 1.1 have them beside the samples, and are read, finished and merged there.
 """
 
 import contextlib
@@ -24,21 +27,24 @@ try:
 except ImportError:  # no such locks on Windows; two processes on one export are then not noticed
     fcntl = None  # type: ignore[assignment]
 
+FOLDER = ".lvae"  # of a set, for what is about it and no part of it
 _SAMPLES = b'"samples": [\n'
 
 Header = dict[str, Any]
 WHOLE = (0, 1)  # the shard that is the whole set
 
 
-def manifest_path(out: Path, shard: tuple[int, int]) -> Path:
-    """Of a shard; of a set in one part, manifest.json."""
+def manifest_path(out: Path, shard: tuple[int, int] = WHOLE) -> Path:
+    """Of a shard; of a set in one part, manifest.json. Where it lies, or will."""
     index, count = shard
-    return out / ("manifest.json" if count == 1 else f"manifest-{index}-of-{count}.json")
+    name = "manifest.json" if count == 1 else f"manifest-{index}-of-{count}.json"
+    new, former = out / FOLDER / name, out / name
+    return former if former.exists() and not new.exists() else new
 
 
 def find_manifest(out: Path) -> Path | None:
     """The manifest of a finished set; None where there is none."""
-    path = manifest_path(out, WHOLE)
+    path = manifest_path(out)
     return path if path.exists() else None
 
 
@@ -50,7 +56,12 @@ def journal_path(out: Path, shard: tuple[int, int]) -> Path:
 
 def records(out: Path) -> list[Path]:
     """Every manifest and journal in `out`."""
-    return [*sorted(out.glob("manifest*.json")), *sorted(out.glob(".progress*.jsonl"))]
+    return [*_manifests(out, "manifest*.json"), *sorted(out.glob(".progress*.jsonl"))]
+
+
+def _manifests(out: Path, pattern: str) -> list[Path]:
+    """Those that are named so, wherever they lie."""
+    return [*sorted((out / FOLDER).glob(pattern)), *sorted(out.glob(pattern))]
 
 
 def check_same(header: Header, out: Path, shards: int, *, ignore: tuple[str, ...] = ()) -> None:
@@ -248,8 +259,8 @@ def merge(out: str | Path) -> Path:
       UserError: there is no shard, one is missing, or they are of different data sets.
     """
     out = Path(out)
-    whole = manifest_path(out, WHOLE)
-    shards = sorted(out.glob("manifest-*-of-*.json"))
+    whole = manifest_path(out)
+    shards = _manifests(out, "manifest-*-of-*.json")
     if not shards:
         if whole.exists():
             return whole

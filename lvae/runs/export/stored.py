@@ -17,8 +17,8 @@ def header(folder: Path) -> journal.Header | None:
     Raises:
       UserError: the manifest cannot be read, or the set is not finished.
     """
-    manifest = journal.find_manifest(folder)
-    if manifest is None:
+    manifest = journal.manifest_path(folder)
+    if not manifest.exists():
         if journal.records(folder):
             raise UserError(
                 f"{folder}: is not finished, or its shards are not merged; finish it (lvae merge)"
@@ -29,8 +29,8 @@ def header(folder: Path) -> journal.Header | None:
 
 def notes(folder: Path) -> Iterator[Mapping[str, Any]]:
     """What the manifest says of every sample, in order; none without a manifest."""
-    manifest = journal.find_manifest(folder)
-    if manifest is not None:
+    manifest = journal.manifest_path(folder)
+    if manifest.exists():
         yield from journal.samples(manifest)
 
 

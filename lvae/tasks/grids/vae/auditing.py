@@ -13,18 +13,19 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
 from lvae.data.filling import fill_missing
+from lvae.grids.encoding import rounded
 from lvae.keys import stream
 from lvae.metrics import grid_sets
-from lvae.metrics.grid_texture import grid_texture_features
 from lvae.metrics.memorised import noisy_copies, rms_distances
 from lvae.models.batching import in_batches
 from lvae.models.gaussian import normal_kl, reparameterised
 from lvae.tasks.auditor import Auditor, Examples
 from lvae.tasks.grids.data import load_recordings, of_frame_size
-from lvae.tasks.grids.scale import Scale, scale_of
+from lvae.tasks.grids.scale import Scale, decimals_of, scale_of
 from lvae.tasks.grids.settings import DataSettings
 from lvae.tasks.grids.vae import drawing, notebook
 from lvae.tasks.grids.vae.fidelity import simulated_frames
+from lvae.tasks.grids.vae.fidelity import texture as texture_of
 from lvae.tasks.grids.vae.ordered import bernoulli_loss, gaussian_loss
 from lvae.tasks.grids.vae.settings import NotebookLossSettings, NotebookModelSettings, Settings
 from lvae.tasks.task import Run, Splits, Variables
@@ -81,13 +82,13 @@ def examples(run: Run[Settings], numbers: Float[np.ndarray, "n numbers"]) -> Exa
     rows, columns = run.spec.fields["visible"].shape
     points = numbers.reshape(-1, rows, columns, 2) * np.sqrt(rows * columns)
     points = points + np.array(scale_of(run.spec).frame) / 2
-    return {"points": np.floor(points + 0.5), "visible": np.ones(points.shape[:3], bool)}
+    places = rounded(points, decimals_of(run.spec))
+    return {"points": places, "visible": np.ones(points.shape[:3], bool)}
 
 
 def texture(run: Run[Settings], frames: Examples) -> Float[np.ndarray, "n features"]:
-    """Local statistics, of whole pixels: drawn frames are written so."""
-    pitch = np.array(scale_of(run.spec).pitch)
-    return grid_texture_features(np.floor(frames["points"] + 0.5), frames["visible"], pitch)
+    """Local statistics, rounded as drawn frames are written."""
+    return texture_of(run, frames["points"], frames["visible"])
 
 
 def noisy(run: Run[Settings], frames: Examples, seed: int) -> Examples:
