@@ -12,8 +12,8 @@ import pytest
 import lvae
 from lvae.commands import audit as command
 from lvae.errors import UserError
-from lvae.runs import modes
-from lvae.runs.audit import auditing, material, measures, report, verdict
+from lvae.runs import labels, modes
+from lvae.runs.audit import auditing, material, measures, tables, verdict
 from lvae.runs.audit.material import ComparedSet
 from lvae.runs.export.writer import Layout
 from lvae.tasks.auditor import Auditor
@@ -153,7 +153,7 @@ def test_command_writes_the_numbers_and_the_page(audited):
     result = json.loads((out / "audit.json").read_text())
     assert line["valid"] is result["valid"] is True
     assert line["findings"] == result["findings"]
-    assert result["label"] == auditing.NEW
+    assert result["label"] == labels.NEW
     # Two real recordings: simulated ones that are mixed into training are nobody's. A single
     # held-out recording cannot be compared with others as a set is.
     assert result["groups"]["training"] == {"groups": 2, "examples": 8, "offered": 8}
@@ -163,7 +163,7 @@ def test_command_writes_the_numbers_and_the_page(audited):
     for picture in ("distances", "memorised", "membership", "nearest"):
         assert f"{picture}.png" in page
         assert (out / f"{picture}.png").stat().st_size > 1000
-    assert report.verdict_line(result) in page
+    assert tables.verdict_line(result) in page
 
 
 def test_sets_of_every_layout_are_read_and_labelled_by_their_mode(loaded, tmp_path):

@@ -13,6 +13,7 @@ from typing import Any
 from lvae.commands import arguments, process
 from lvae.errors import UserError
 
+AUDIT_FOLDER = "audit"  # of a run directory
 SHOWN = ("set", "label", "valid", "flagged", "findings", "smallest_leak")
 
 
@@ -39,7 +40,7 @@ def main(words: list[str]) -> None:
     place = arguments.chosen_run(chosen, words)
     if chosen.model is not None and chosen.out is None:
         raise UserError(f"--model={chosen.model}: say with --out=DIR where the audit goes")
-    out = chosen.out or place / "audit"
+    out = chosen.out or place / AUDIT_FOLDER
     process.prepare_jax(chosen.device)
 
     from lvae.runs.audit.auditing import Wanted
@@ -55,15 +56,22 @@ def main(words: list[str]) -> None:
 
 
 def audit(workdir: Path, wanted: Any, out: Path) -> dict[str, Any]:
-    """Audits a run and writes everything into `out`; what audit.json holds.
+    """Audits a run and writes everything into `out`; what audit.json holds. The card of an audited set
+    gets the table; so does that of the run, where `out` is the run's own folder of audits.
 
     Raises:
       UserError: see `lvae.runs.audit.auditing.audit`.
     """
     from lvae.runs.audit import auditing, report
+    from lvae.runs.cards.model_card import read_summary, write_model_card
+    from lvae.runs.cards.writing import add_audit
     from lvae.tasks import restoring
 
     loaded = restoring.load(workdir)
     done = auditing.audit(loaded, wanted)
     report.write(done, loaded, out)
+    if out == workdir / AUDIT_FOLDER and workdir.is_dir():
+        write_model_card(loaded, read_summary(workdir), done.result)
+    if wanted.samples is not None:
+        add_audit(wanted.samples, done.result)
     return done.result

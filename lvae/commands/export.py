@@ -32,13 +32,14 @@ def export(workdir: Path, file: Path) -> bool:
     Raises:
       UserError: there is no trained run, or `file` is something else.
     """
-    from lvae.runs.model_card import model_card
+    from lvae.runs.cards.facts import audit_of
+    from lvae.runs.cards.model_card import model_card
     from lvae.storage import model_file, records
     from lvae.tasks import restoring
     from lvae.tasks.task import spec_to_json
 
     loaded = restoring.load(workdir)
-    card = model_card(loaded, records.read_summary(workdir))
+    card = model_card(loaded, records.read_summary(workdir), audit_of(workdir))
     spec = spec_to_json(loaded.run.spec)
     data = model_file.content(loaded.config, spec, card, loaded.run.variables)
     return model_file.write(file, data)

@@ -52,7 +52,7 @@ def main(words: list[str]) -> None:
     folder = place.parent / f"{place.stem}-samples" if chosen.model else place / "samples"
     out = chosen.out or folder / chosen.mode
     loaded = restoring.Loaded(task, config, restoring.load_run(task, config, place))
-    layout = Layout(chosen.format, shard)
+    layout = Layout(chosen.format, shard, card=chosen.card)
     if chosen.cluster == cluster.HERE:
         modes.draw(loaded, request, out, layout)
     else:
@@ -144,6 +144,13 @@ def _parser() -> arguments.Parser:
         "--format",
         default="files",
         help="Layout of the data set: files (loose files), webdataset (tar shards) or parquet.",
+    )
+    parser.add_argument(
+        "--card",
+        type=arguments.boolean,
+        default=True,
+        help="Writes README.md and croissant.json once the set is complete: what it is, for whoever "
+        "receives it.",
     )
     parser.add_argument(
         "--shard",

@@ -25,6 +25,7 @@ from lvae import atomic, configuration
 from lvae.errors import UserError
 from lvae.keys import stream
 from lvae.runs import devices, evaluation, members, order
+from lvae.runs.cards.model_card import write_model_card
 from lvae.runs.members import Member
 from lvae.runs.optimizer import make_optimizer
 from lvae.runs.progress import Progress
@@ -41,6 +42,7 @@ from lvae.storage import records
 from lvae.storage.checkpoints import Checkpoints
 from lvae.storage.lock import only_trainer
 from lvae.storage.trackers import check
+from lvae.tasks.restoring import Loaded
 from lvae.tasks.task import Run, Spec, Splits, Task, numeric, spec_from_json, spec_to_json
 from lvae.tasks.training_settings import TrainingSettings
 
@@ -316,7 +318,7 @@ def _evaluated(training: _Training, states: State) -> list[Mapping[str, Any]]:
 def _finish(
     training: _Training, member: Member, state: State, numbers: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Figures and summary of a member."""
+    """Figures, model card and summary of a member."""
     variables = devices.to_host(inference_variables(state))
     run = Run(member.settings, training.spec, variables, member.workdir)
     evaluation.write_figures(training.task, run, training.splits)
@@ -326,6 +328,7 @@ def _finish(
         "evaluation": records.plain(numbers),
         "provenance": provenance(),
     }
+    write_model_card(Loaded(training.task, member.config, run), summary, None)
     records.write_summary(member.workdir, summary)
     return summary
 

@@ -7,7 +7,8 @@ import jax
 
 from lvae import configuration
 from lvae.errors import UserError
-from lvae.runs.export import formats
+from lvae.runs.cards.writing import write_cards
+from lvae.runs.export import formats, journal
 from lvae.runs.export.writer import Layout, Summary, write_data_set
 from lvae.runs.progress import Progress
 from lvae.runs.provenance import versions
@@ -51,6 +52,8 @@ def draw(loaded: Loaded, request: Request, out: Path, layout: Layout = Layout())
             versions=versions(),
             progress=progress.drawn,
         )
+        if layout.card and journal.manifest_path(out).exists():
+            write_cards(loaded, plan, out, layout.samples_per_file)
         progress.note(str(summary))
     return summary
 

@@ -21,6 +21,7 @@ import numpy as np
 from lvae import cluster
 from lvae.errors import UserError
 from lvae.runs import devices, loop, modes
+from lvae.runs.cards.writing import write_cards
 from lvae.runs.export import checks, journal
 from lvae.runs.export.writer import PREVIEW, Layout, Summary, write_data_set
 from lvae.runs.progress import Progress
@@ -90,6 +91,8 @@ def draw(
             versions=versions(),
             pictures=pictures,
         )
+        if layout.card:
+            write_cards(loaded, plan, out, layout.samples_per_file)
         summary = dataclasses.replace(whole, written=written + whole.written)
         progress.note(str(summary))
     return summary

@@ -232,7 +232,7 @@ def read_config(workdir: Path) -> ml_collections.ConfigDict:
     Raises:
       UserError: there is none, or it is no JSON object.
     """
-    values = _read_object(workdir / CONFIG, _NO_RUN)
+    values = read_object(workdir / CONFIG, _NO_RUN)
     try:
         return ml_collections.ConfigDict(values).lock()
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
@@ -246,7 +246,7 @@ def read_spec(workdir: Path) -> dict[str, Any]:
     Raises:
       UserError: there is none, or it is no JSON object.
     """
-    return _read_object(workdir / SPEC, _NO_RUN)
+    return read_object(workdir / SPEC, _NO_RUN)
 
 
 def write_spec(workdir: Path, spec: Mapping[str, Any]) -> None:
@@ -281,7 +281,7 @@ def read_summary(workdir: Path) -> dict[str, Any] | None:
     path = workdir / SUMMARY
     if not path.exists():
         return None
-    return _read_object(
+    return read_object(
         path, "", "delete it, then train again: that goes on from the last checkpoint"
     )
 
@@ -290,7 +290,12 @@ _RETRAIN = "bring it back, or delete it and train again"
 _NO_RUN = "there is no trained run here; train first, or name another --workdir"
 
 
-def _read_object(path: Path, absent: str, remedy: str = _RETRAIN) -> dict[str, Any]:
+def read_object(path: Path, absent: str, remedy: str = _RETRAIN) -> dict[str, Any]:
+    """A file that holds a JSON object. absent: what to say where there is none.
+
+    Raises:
+      UserError: there is none, or it holds something else; with the remedy.
+    """
     try:
         content = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):

@@ -12,7 +12,7 @@ class Numbered(Sequence[str]):
 
     def __init__(self, count: int, first: int = 0, prefix: str = "", digits: int = 5):
         self._numbers = range(first, first + count)
-        self._prefix = prefix
+        self.prefix = prefix
         self._digits = max(digits, len(str(first + count - 1))) if digits else 0
 
     def __len__(self) -> int:
@@ -21,10 +21,10 @@ class Numbered(Sequence[str]):
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # an int, or a slice
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
-        return f"{self._prefix}{self._numbers[index]:0{self._digits}d}"
+        return f"{self.prefix}{self._numbers[index]:0{self._digits}d}"
 
     def __contains__(self, name: object) -> bool:
-        number = name.removeprefix(self._prefix) if isinstance(name, str) else ""
+        number = name.removeprefix(self.prefix) if isinstance(name, str) else ""
         if not number.isdecimal() or int(number) not in self._numbers:
             return False
         return name == self[int(number) - self._numbers.start]

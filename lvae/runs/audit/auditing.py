@@ -14,16 +14,13 @@ from lvae.runs import memory, modes
 from lvae.runs.audit import material, measures, verdict
 from lvae.runs.audit.material import ComparedSet, Material
 from lvae.runs.export import stored
+from lvae.runs.labels import label
 from lvae.runs.provenance import versions
 from lvae.tasks import restoring
 from lvae.tasks.restoring import Loaded
-from lvae.tasks.task import Request, Task
+from lvae.tasks.task import Request
 
 DRAWN = 2000  # samples, unless a number is asked for
-
-NEW = "new: drawn from the prior, of nobody's example in particular"
-MADE = "made from {unit}s' own examples by design; not new"
-UNKNOWN = "unknown: the folder has no manifest that says how it was made"
 
 
 class Wanted(NamedTuple):
@@ -88,14 +85,6 @@ def audit(loaded: Loaded, wanted: Wanted) -> Audit:
         "versions": versions(),
     }
     return Audit(plain(result), known, sets)
-
-
-def label(task: Task[Any], mode: str | None) -> str:
-    """What a set of this mode may be called."""
-    if mode is None or mode not in task.modes:
-        return UNKNOWN
-    unit = task.audit.unit if task.audit else "patient"
-    return NEW if task.modes[mode].new else MADE.format(unit=unit)
 
 
 def plain(value: Any) -> Any:

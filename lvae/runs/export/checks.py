@@ -17,7 +17,7 @@ def names(plan: Plan, out: Path, own: Collection[str]) -> None:
     """
     if not isinstance(plan.names, list | tuple):
         return  # counted through
-    reserved = {*own, "manifest.json", *plan.extras}
+    reserved = {*own, "manifest.json", "README.md", "croissant.json", *plan.extras}
     taken: set[str] = set()
     for name in plan.names:
         for suffix in plan.suffixes:

@@ -65,6 +65,7 @@ class Layout:
     packed formats; shards hold whole files. preview: pictures on the contact sheet, spread over the
     data set; 0 for none. extras: whether to write that sheet, and what the plan says about the whole
     set. workers: threads that encode; None for one per core.
+    card: whether the runner of modes writes README.md and croissant.json, once all parts are there.
     """
 
     format: str = "files"
@@ -73,6 +74,7 @@ class Layout:
     preview: int = 24
     extras: bool = True
     workers: int | None = None
+    card: bool = True
 
 
 def write_data_set(
