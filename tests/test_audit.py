@@ -15,6 +15,7 @@ from lvae.errors import UserError
 from lvae.runs import labels, modes
 from lvae.runs.audit import auditing, material, measures, tables, verdict
 from lvae.runs.audit.material import ComparedSet
+from lvae.runs.cards import readme, writing
 from lvae.runs.export.writer import Layout
 from lvae.tasks.auditor import Auditor
 from lvae.tasks.task import Request, Run, Spec
@@ -141,10 +142,21 @@ def loaded(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def audited(loaded):
+def drawn(loaded, tmp_path_factory):
+    """A set, whose licence its owner has filled in."""
+    out = tmp_path_factory.mktemp("drawn") / "set"
+    options = loaded.task.modes["prior"].options()
+    modes.draw(loaded, Request("prior", 3, 60, None, options), out, Layout(preview=1))
+    card = out / "README.md"
+    card.write_text(card.read_text().replace("license: other", "license: cc-by-4.0"))
+    return out
+
+
+@pytest.fixture(scope="module")
+def audited(loaded, drawn):
     """What the command writes and prints."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        command.main([f"--workdir={loaded.run.workdir}", "--num_samples=60", "--seed=3"])
+        command.main([f"--workdir={loaded.run.workdir}", f"--samples={drawn}", "--seed=3"])
     return loaded.run.workdir / "audit", json.loads(printed.getvalue().splitlines()[-1])
 
 
@@ -164,6 +176,23 @@ def test_command_writes_the_numbers_and_the_page(audited):
         assert f"{picture}.png" in page
         assert (out / f"{picture}.png").stat().st_size > 1000
     assert tables.verdict_line(result) in page
+
+
+def test_an_audit_goes_into_the_cards_and_leaves_what_the_owner_wrote(audited, drawn, loaded):
+    found = json.loads((audited[0] / "audit.json").read_text())
+    text, described = (drawn / "README.md").read_text(), (drawn / "croissant.json").read_text()
+    assert "license: cc-by-4.0" in text
+    assert "| PCA mixture |" in text
+    assert text.count(readme.BEGIN) == text.count(readme.END) == 1
+    for card in (text, described):
+        assert "Not audited" not in card
+        assert "An audit found" in card
+    assert writing.add_audit(drawn, found)  # once more, the same
+    assert (drawn / "README.md").read_text() == text
+    assert (drawn / "croissant.json").read_text() == described
+    model = (loaded.run.workdir / "model_card.md").read_text()
+    assert "| PCA mixture |" in model
+    assert "train_reconstruction_px_mean" in model  # as training left it
 
 
 def test_sets_of_every_layout_are_read_and_labelled_by_their_mode(loaded, tmp_path):

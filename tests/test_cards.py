@@ -4,24 +4,30 @@ import dataclasses
 import hashlib
 import json
 import shutil
+from fnmatch import fnmatchcase as fnmatch
 
+import jax
 import numpy as np
 import pytest
 import yaml
 
-import lvae
+from lvae import configuration, experiments
+from lvae.commands import merge
 from lvae.commands import sample as command
-from lvae.commands.audit import audit
 from lvae.data.recordings.frames import GridGeometry
 from lvae.data.recordings.reading import read_frames
 from lvae.errors import UserError
 from lvae.runs import labels, modes
-from lvae.runs.audit.auditing import Wanted
-from lvae.runs.cards import facts, readme, writing
-from lvae.runs.cards.model_card import holds_examples, model_card, read_summary
+from lvae.runs.cards import croissant, facts, readme
+from lvae.runs.cards.collecting import set_facts
+from lvae.runs.cards.model_card import holds_examples, model_card
 from lvae.runs.export import checks, journal
-from lvae.runs.export.writer import Layout
-from lvae.tasks.task import Numbered, Plan, Request
+from lvae.runs.export.writer import Layout, write_data_set
+from lvae.runs.members import QUICK
+from lvae.runs.provenance import versions
+from lvae.storage import model_file
+from lvae.tasks import registry, restoring
+from lvae.tasks.task import Numbered, Plan, Request, spec_to_json
 
 FORMATS = ("files", "webdataset", "parquet")
 SAMPLES = 6
@@ -34,19 +40,47 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(folder):
-    """A run of simulated recordings, trained for four steps."""
-    return lvae.train("default:smoke", workdir=folder / "run").loaded
+    """A model of simulated recordings as it is before it is trained, in one file."""
+    config = experiments.read("default:smoke")
+    task = registry.find(config.task)
+    settings = configuration.parse(task.settings, config)
+    splits = task.load_data(settings)
+    spec = task.spec(settings, splits)
+    init = jax.jit(lambda: task.init(settings, spec, jax.random.key(0)))
+    variables = jax.device_get(init.lower().compile(QUICK)())
+    variables = task.prepare(settings, variables, splits)
+    file = folder / "untrained.safetensors"
+    model_file.write(file, model_file.content(config, spec_to_json(spec), "", variables))
+    return restoring.load(file)
 
 
 @pytest.fixture(scope="module")
-def sets(folder, loaded):
+def prior(loaded):
+    """A request, and its plan: 1.5 s, the law of missing points is fitted."""
+    request = Request("prior", 5, SAMPLES, None, loaded.task.modes["prior"].options())
+    return request, modes.planned(loaded, request)
+
+
+@pytest.fixture(scope="module")
+def sets(folder, loaded, prior):
     """`prior` in every layout, in two packed files."""
-    options = loaded.task.modes["prior"].options()
-    for format in FORMATS:
-        layout = Layout(format, samples_per_file=3, preview=2)
-        request = Request("prior", 5, SAMPLES, None, options)
-        modes.draw(loaded, request, folder / f"set {format}", layout)
-    return {format: folder / f"set {format}" for format in FORMATS}
+    return {
+        format: drawn(loaded, prior, folder / f"set {format}", format=format) for format in FORMATS
+    }
+
+
+def drawn(loaded, prior, out, **layout):
+    """As `modes.draw` does it."""
+    request, plan = prior
+    chosen = Layout(**{"samples_per_file": 3, "preview": 2, **layout})
+    write_data_set(out, plan, modes.described(loaded, request), chosen, versions=versions())
+    modes.write_about(loaded, plan, out, chosen)
+    return out
+
+
+def files_of(folder):
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def front_matter(path):
@@ -116,65 +150,47 @@ def test_checksums_are_those_of_the_files(sets, format):
     assert sums["sha256"] == hashlib.sha256(listed).hexdigest()
 
 
-def test_the_card_says_what_it_is_and_how_to_draw_it_again(sets, loaded, tmp_path):
+def test_the_card_says_what_it_is(sets):
     text = (sets["files"] / "README.md").read_text()
     for part in (labels.NEW, "Not for diagnosis", "Never a test set", "Not audited", "licence"):
         assert part in text
-    words = text.split("```\n")[1].split()
-    assert words[:2] == ["lvae", "sample"]
-    changed = {"RUN": str(loaded.run.workdir), "OUT": str(tmp_path / "again")}
-    words = [word.rpartition("=") for word in words[2:]]
-    command.main([f"{name}={changed.get(value, value)}" for name, _, value in words])
-    for path in sets["files"].glob("4*"):
-        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+    assert front_matter(sets["files"])["size_categories"] == ["n<1K"]
 
 
-def test_modes_that_start_from_frames_are_called_so(loaded, tmp_path):
-    options = loaded.task.modes["noise"].options()
-    modes.draw(loaded, Request("noise", 0, 2, None, options), tmp_path, Layout(preview=1))
-    text = (tmp_path / "README.md").read_text()
-    assert "made from recordings' own examples by design; not new" in text
-    assert "treat them as data of those people" in text
-    assert front_matter(tmp_path)["size_categories"] == ["n<1K"]
+def test_its_command_draws_the_set_again_with_its_cards_unless_they_are_left_out(
+    sets, loaded, tmp_path
+):
+    words = (sets["files"] / "README.md").read_text().split("```\n")[1].split()
+    assert words[:3] == ["lvae", "sample", "--workdir=RUN"]
+    again = [f"--model={loaded.run.workdir}", *words[3:-1], f"--out={tmp_path}"]
+    command.main([*again, "--card=false"])
+    expected = files_of(sets["files"])
+    del expected["preview.png"]  # of another number of pictures
+    cards = {"README.md", "croissant.json", ".lvae/SHA256SUMS"}
+    found = files_of(tmp_path)
+    del found["preview.png"]
+    assert found == {name: content for name, content in expected.items() if name not in cards}
+    command.main(again)
+    assert files_of(tmp_path) == expected | {"preview.png": (tmp_path / "preview.png").read_bytes()}
 
 
-def test_a_card_can_be_left_out_and_comes_when_the_command_is_run_again(loaded, tmp_path):
-    words = [f"--workdir={loaded.run.workdir}", "--mode=prior", "--num_samples=2"]
-    out = f"--out={tmp_path / 'set'}"
-    command.main([*words, out, "--card=false"])
-    names = {path.name for path in (tmp_path / "set").iterdir()}
-    assert "README.md" not in names
-    assert "croissant.json" not in names
-    command.main([*words, out])
-    assert {"README.md", "croissant.json"} < {path.name for path in (tmp_path / "set").iterdir()}
+def test_modes_that_start_from_frames_are_called_so(sets, loaded, prior):
+    header = journal.read_header(journal.manifest_path(sets["files"])) | {"mode": "noise"}
+    known = set_facts(loaded, prior[1], header)
+    for card in (readme.readme(known), json.dumps(croissant.croissant(known, {}, ""))):
+        assert "made from recordings' own examples by design; not new" in card
+        assert "treat them as data of those people" in card
 
 
-def test_shards_have_a_card_once_they_are_merged(loaded, tmp_path):
-    request = Request("prior", 0, 4, None, loaded.task.modes["prior"].options())
-    for index in range(2):
-        modes.draw(loaded, request, tmp_path, Layout(shard=(index, 2), preview=0))
+def test_merged_shards_are_the_whole_set_byte_for_byte_with_its_cards(
+    sets, loaded, prior, tmp_path, capsys
+):
+    for index in (1, 0):
+        drawn(loaded, prior, tmp_path, shard=(index, 2))
     assert not (tmp_path / "README.md").exists()
-    journal.merge(tmp_path)
-    assert modes.draw(loaded, request, tmp_path, Layout(preview=0)).written == 0
-    assert (tmp_path / "README.md").exists()
-
-
-def test_an_audit_goes_into_both_cards_and_leaves_what_the_owner_wrote(sets, loaded, tmp_path):
-    out, workdir = tmp_path / "set", loaded.run.workdir
-    shutil.copytree(sets["files"], out)
-    card = out / "README.md"
-    card.write_text(card.read_text().replace("license: other", "license: cc-by-4.0"))
-    found = audit(workdir, Wanted(samples=out), workdir / "audit")
-    text = card.read_text()
-    assert "license: cc-by-4.0" in text
-    assert "Not audited" not in text
-    assert "| PCA mixture |" in text
-    assert text.count(readme.BEGIN) == text.count(readme.END) == 1
-    assert writing.add_audit(out, found)
-    assert card.read_text() == text  # once more, the same
-    model = (workdir / "model_card.md").read_text()
-    assert "| PCA mixture |" in model
-    assert "train_reconstruction_px_mean" in model
+    merge.main([str(tmp_path)])
+    assert capsys.readouterr().out == f"{tmp_path / '.lvae/manifest.json'}\n"
+    assert files_of(tmp_path) == files_of(sets["files"])
 
 
 def test_our_own_reader_takes_the_set_for_frames(sets):
@@ -183,13 +199,21 @@ def test_our_own_reader_takes_the_set_for_frames(sets):
 
 
 def test_patterns_match_the_samples_and_nothing_else():
-    counted = Plan(Numbered(3, prefix="sample_"), (".png", "_codes.npy"), lambda _: [])
-    assert facts.patterns(counted, "files") == {
-        ".png": ["sample_[0-9]*.png"],
-        "_codes.npy": ["sample_[0-9]*_codes.npy"],
-    }
-    named = Plan(["a[1]", "b*"], (".png",), lambda _: [])
-    assert facts.patterns(named, "files") == {".png": ["a[[]1].png", "b[*].png"]}
+    own = ("preview.png", "croissant.json")
+    counted = facts.patterns(
+        Numbered(3, prefix="s_", digits=3), (".png", "_mask.png"), "files", own
+    )
+    digits = "s_[0-9][0-9][0-9]"
+    assert counted == {".png": [f"{digits}.png"], "_mask.png": [f"{digits}_mask.png"]}
+    grows = facts.patterns(Numbered(3, first=99, digits=0), (".json",), "files", own)
+    assert grows == {".json": ["[0-9][0-9].json", "[0-9][0-9][0-9].json"]}
+    named = facts.patterns(["a[1]", "b*"], (".png",), "files", own)
+    assert named == {".png": ["a[[]1].png", "b[*].png"]}
+    names = ["p", "pre", *(f"p{i}" for i in range(1000)), *(f"case_{i}" for i in range(1000))]
+    many = facts.patterns(names, (".png",), "files", own)[".png"]
+    assert len(many) == 22  # ca*, p, pre, p0 to p9, p1* to p9*
+    matched = [name for name in (*names, "preview") if any(fnmatch(f"{name}.png", g) for g in many)]
+    assert matched == names
 
 
 def test_no_private_folder_is_named(loaded):
@@ -205,19 +229,18 @@ def test_no_private_folder_is_named(loaded):
     assert "--data=DATA --seed=1 --num_samples=7 --factor=0.5 --postprocess=false" in words
 
 
-def test_every_run_has_a_model_card_with_what_was_measured(loaded):
-    text = model_card(loaded, read_summary(loaded.run.workdir))
+def test_a_model_card_says_what_the_model_holds_and_names_no_folder(loaded):
+    assert holds_examples(loaded.run)
+    text = model_card(loaded, {"step": 4, "evaluation": {"validation_px": 1.5}})
     for part in (
-        "train_reconstruction_px_mean",
+        "validation_px: 1.5",
         "Not audited",
         "new: `prior`",
         "of the training data, pitch",
     ):
         assert part in text
-    assert str(loaded.run.workdir) not in text
-    assert (loaded.run.workdir / "model_card.md").is_file()  # as training leaves it
-    assert holds_examples(loaded.run)
     assert "holds its training examples themselves" in text
+    assert str(loaded.run.workdir) not in text
     bare = {**loaded.run.variables, "buffers": {"spread": np.ones((3, 2))}}
     other = loaded._replace(run=dataclasses.replace(loaded.run, variables=bare))
     assert not holds_examples(other.run)

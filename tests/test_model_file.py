@@ -57,7 +57,7 @@ def test_a_model_alone_draws_on_another_machine(trained, tmp_path):
         {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         for folder in (tmp_path / "m-samples/prior", tmp_path / "from run")
     )
-    for files in (by_model, by_run):  # cards have the set's name in them
+    for files in (by_model, by_run):  # the card tells what was measured of the run
         assert files.pop("README.md") != files.pop("croissant.json")
     assert len(by_model) == 3 * 2 + 3
     assert by_model == by_run

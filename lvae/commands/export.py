@@ -32,7 +32,7 @@ def export(workdir: Path, file: Path) -> bool:
     Raises:
       UserError: there is no trained run, or `file` is something else.
     """
-    from lvae.runs.cards.facts import audit_of
+    from lvae.runs.cards.collecting import audit_of
     from lvae.runs.cards.model_card import model_card
     from lvae.storage import model_file, records
     from lvae.tasks import restoring

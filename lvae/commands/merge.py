@@ -1,4 +1,4 @@
-"""Makes one manifest of those of all shards: python -m lvae.merge OUT.
+"""Makes one data set of all its shards, with one manifest and its cards: python -m lvae.merge OUT.
 
 OUT is the folder that sample.py --shard=i/n wrote all n shards into.
 """
@@ -12,6 +12,6 @@ def main(words: list[str]) -> None:
     parser.add_argument("out", type=arguments.path, help="Folder that holds all shards.")
     chosen = parser.parse_args(words)
 
-    from lvae.runs.export import journal
+    from lvae.runs.cards.writing import merge
 
-    print(journal.merge(chosen.out))
+    print(merge(chosen.out))

@@ -7,7 +7,9 @@ import jax
 
 from lvae import configuration
 from lvae.errors import UserError
-from lvae.runs.cards.writing import write_cards
+from lvae.runs.cards import writing
+from lvae.runs.cards.collecting import set_facts
+from lvae.runs.cards.facts import write_facts
 from lvae.runs.export import formats, journal
 from lvae.runs.export.writer import Layout, Summary, write_data_set
 from lvae.runs.progress import Progress
@@ -52,10 +54,25 @@ def draw(loaded: Loaded, request: Request, out: Path, layout: Layout = Layout())
             versions=versions(),
             progress=progress.drawn,
         )
-        if layout.card and journal.manifest_path(out).exists():
-            write_cards(loaded, plan, out, layout.samples_per_file)
+        if layout.card:
+            write_about(loaded, plan, out, layout)
         progress.note(str(summary))
     return summary
+
+
+def write_about(loaded: Loaded, plan: Plan, out: Path, layout: Layout) -> None:
+    """The cards of a finished set; for a shard, what whoever merges it needs for them.
+
+    Raises:
+      UserError: a record cannot be read, or the folder cannot be written.
+    """
+    whole, own = journal.find_manifest(out), journal.manifest_path(out, layout.shard)
+    header = journal.read_header(whole or own)
+    assert header is not None  # a manifest has one
+    if whole is None:
+        write_facts(out, layout.shard, set_facts(loaded, plan, header))
+    elif not writing.are_there(out):
+        writing.write_cards(out, set_facts(loaded, plan, header))
 
 
 def check(loaded: Loaded, request: Request, out: Path, layout: Layout) -> Mode:

@@ -21,7 +21,6 @@ import numpy as np
 from lvae import cluster
 from lvae.errors import UserError
 from lvae.runs import devices, loop, modes
-from lvae.runs.cards.writing import write_cards
 from lvae.runs.export import checks, journal
 from lvae.runs.export.writer import PREVIEW, Layout, Summary, write_data_set
 from lvae.runs.progress import Progress
@@ -92,7 +91,7 @@ def draw(
             pictures=pictures,
         )
         if layout.card:
-            write_cards(loaded, plan, out, layout.samples_per_file)
+            modes.write_about(loaded, plan, out, layout)
         summary = dataclasses.replace(whole, written=written + whole.written)
         progress.note(str(summary))
     return summary

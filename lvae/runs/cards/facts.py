@@ -1,94 +1,115 @@
-"""What is known of a data set, for its card."""
+"""What is known of a data set, for its card. A shard leaves it beside its manifest, so that whoever
+merges the shards needs neither the run nor JAX."""
 
 import hashlib
+import itertools
+import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lvae import atomic
-from lvae.runs.export import formats, journal
-from lvae.runs.export.parts import Parts
-from lvae.runs.labels import label
-from lvae.storage import records
-from lvae.tasks.restoring import Loaded
-from lvae.tasks.task import Numbered, Plan
+from lvae.errors import UserError
+from lvae.runs.export import journal
+from lvae.tasks.numbered import Numbered
 
+FACTS = "card-{}-of-{}.json"  # beside the manifest of a shard
 CHECKSUMS = "SHA256SUMS"  # beside the manifest; `sha256sum -c` reads it
-AUDIT = "audit/audit.json"  # of a run directory
-LISTED = 1000  # files that are named one by one where no pattern tells them from others
-_PACKED = {"webdataset": "data-*.tar", "parquet": "data-*.parquet"}
+LISTED = 1000  # names that are listed one by one; of more, their beginnings
+PACKED = {"webdataset": "data-*.tar", "parquet": "data-*.parquet"}
 
 
 class SetFacts(NamedTuple):
-    """header: of the manifest. task, mode: names. help: the mode's line. label: what samples may be
-    called; new: whether of nobody's example. samples: how many. patterns: the files of the set, by
-    suffix (of packed formats, all under ""), as globs that match nothing else in the folder.
-    command: draws it again. examples: that the model was trained on; built_in: whether no files
-    of the user's were. summary: of the run, or None. audit: what audit.json holds, or None.
-    checksums: SHA-256 of every file, by name.
+    """task, mode: names. help: the mode's line. label: what samples may be called; new: whether of
+    nobody's example. samples: how many. version: of lvae. suffixes: of a sample's files.
+    patterns: the files of the set by suffix (of packed formats, all under ""), as globs that match
+    nothing else in the folder. command: draws it again. examples: that the model was trained on;
+    built_in: whether no files of the user's were. measured: numbers of the run's evaluation.
+    audit: what audit.json holds, or None.
     """
 
-    header: Mapping[str, Any]
     task: str
     mode: str
     help: str
     label: str
     new: bool
     samples: int
+    seed: int | None
+    version: str
     format: str
-    patterns: Mapping[str, list[str]]
+    suffixes: Sequence[str]
+    patterns: Mapping[str, Sequence[str]]
     command: str
     examples: int
     built_in: bool
-    summary: Mapping[str, Any] | None
+    measured: Mapping[str, float]
     audit: Mapping[str, Any] | None
-    checksums: Mapping[str, str]
 
 
-def facts(loaded: Loaded, plan: Plan, out: Path, samples_per_file: int) -> SetFacts:
-    """Of a finished set.
+def name(facts: SetFacts) -> str:
+    """Of the set, until its owner gives it another: the same wherever it was drawn."""
+    return f"{facts.task} {facts.mode}, {facts.samples} samples, seed {facts.seed}"
+
+
+def write_facts(out: Path, shard: tuple[int, int], facts: SetFacts) -> None:
+    """Beside the manifest of a shard; all shards write the same.
 
     Raises:
-      UserError: the manifest or a record of the run cannot be read.
+      UserError: the folder cannot be written.
     """
-    task, config, run = loaded
-    header = journal.read_header(journal.manifest_path(out))
-    assert header is not None  # a manifest has one
-    mode, format = str(header["mode"]), str(header["export"]["format"])
-    return SetFacts(
-        header=header,
-        task=str(config.task),
-        mode=mode,
-        help=task.modes[mode].help,
-        label=label(task, mode),
-        new=task.modes[mode].new,
-        samples=len(plan.names),
-        format=format,
-        patterns=patterns(plan, format),
-        command=command(header),
-        examples=run.spec.examples,
-        built_in=not config.get("data", {}).get("path"),
-        summary=records.read_summary(run.workdir) if run.workdir.is_dir() else None,
-        audit=audit_of(run.workdir, mode),
-        checksums=checksums(out, plan, format, samples_per_file),
-    )
+    text = json.dumps(facts._asdict(), indent=1) + "\n"
+    atomic.write_text(out / journal.FOLDER / FACTS.format(*shard), text)
 
 
-def patterns(plan: Plan, format: str) -> dict[str, list[str]]:
-    """Globs of a set's files, by suffix. Names that are counted through have a pattern; others are
-    listed, or, where they are too many, `*` stands for them."""
-    if format != "files":
-        return {"": [_PACKED[format]]}
-    found = {}
-    for suffix in plan.suffixes:
-        if isinstance(plan.names, Numbered):
-            found[suffix] = [f"{plan.names.prefix}[0-9]*{suffix}"]
-        elif len(plan.names) <= LISTED:
-            found[suffix] = [f"{_literal(name)}{suffix}" for name in plan.names]
-        else:
-            found[suffix] = [f"*{suffix}"]
-    return found
+def shards_facts(out: Path) -> list[Path]:
+    """The files that shards have left."""
+    return sorted((out / journal.FOLDER).glob(FACTS.format("*", "*")))
+
+
+def read_facts(path: Path) -> SetFacts:
+    """What a shard left.
+
+    Raises:
+      UserError: it is damaged.
+    """
+    try:
+        return SetFacts(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({error}); delete it, and draw the set once more for its card"
+        ) from error
+
+
+def patterns(
+    names: Sequence[str], suffixes: Sequence[str], format: str, own: Collection[str]
+) -> dict[str, list[str]]:
+    """Globs of a set's files, by suffix, none of which matches a file of `own`."""
+    if format in PACKED:
+        return {"": [PACKED[format]]}
+    return {suffix: _globs(names, suffix, suffixes, own) for suffix in suffixes}
+
+
+def _globs(
+    names: Sequence[str], suffix: str, suffixes: Sequence[str], own: Collection[str]
+) -> list[str]:
+    """Names that are counted through have a pattern for each number of digits. Others are listed, or,
+    where they are many, the beginnings that tell them from `own`."""
+    if isinstance(names, Numbered):
+        first, last = (len(names[at]) - len(names.prefix) for at in (0, -1))
+        digits = range(first, last + 1)
+        return [f"{_literal(names.prefix)}{'[0-9]' * count}{suffix}" for count in digits]
+    longer = any(other.endswith(suffix) for other in suffixes if other != suffix)
+    if len(names) <= LISTED or longer:
+        return [f"{_literal(name)}{suffix}" for name in names]
+    return sorted({_beginning(name, suffix, own) for name in names})
+
+
+def _beginning(name: str, suffix: str, own: Collection[str]) -> str:
+    for length in range(1, len(name)):
+        if not any(file.startswith(name[:length]) for file in own):
+            return f"{_literal(name[:length])}*{suffix}"
+    return f"{_literal(name)}{suffix}"
 
 
 def _literal(name: str) -> str:
@@ -113,36 +134,41 @@ def _word(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def audit_of(workdir: Path, mode: str | None = None) -> dict[str, Any] | None:
-    """What the run's audit says; with a mode, only if it is about samples of that mode.
+def numbers(summary: Mapping[str, Any] | None) -> dict[str, float]:
+    """The numbers of a complete run's evaluation, without lists of them."""
+    measured = (summary or {}).get("evaluation")
+    if not isinstance(measured, Mapping):
+        return {}
+    return {
+        name: float(value)
+        for name, value in measured.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def write_checksums(out: Path, facts: SetFacts) -> dict[str, str]:
+    """SHA-256 of every file of a finished set, written beside the manifest as `sha256sum` does. Those
+    of packed files are returned, too: there may be millions of loose ones.
 
     Raises:
-      UserError: it cannot be read.
+      UserError: a file is lost, or the folder cannot be written.
     """
-    if not (workdir / AUDIT).is_file():
-        return None
-    found = records.read_object(workdir / AUDIT, "", "audit the run again, or delete it")
-    return found if mode in (None, found.get("mode")) else None
-
-
-def checksums(out: Path, plan: Plan, format: str, samples_per_file: int) -> dict[str, str]:
-    """SHA-256 of every file of the set; also written beside the manifest.
-
-    Raises:
-      UserError: the folder cannot be written.
-    """
-    digests = {}
-    for path in _files(out, plan, format, samples_per_file):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-        digests[path.relative_to(out).as_posix()] = digest.hexdigest()
-    lines = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
+    packed = {}
     place = out / journal.FOLDER / CHECKSUMS
-    atomic.write_bytes(place, lines.encode(errors="surrogateescape"))
-    return digests
+    with atomic.replacing(place) as temporary, temporary.open("wb") as file:
+        for name in _files(out, facts):
+            with (out / name).open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256").hexdigest()
+            file.write(f"{digest}  {name}\n".encode(errors="surrogateescape"))
+            if facts.format in PACKED:
+                packed[name] = digest
+    return packed
 
 
-def _files(out: Path, plan: Plan, format: str, samples_per_file: int) -> Iterator[Path]:
-    for part in Parts(plan, format, (0, 1), samples_per_file):
-        names = [plan.names[index] for index in part.indices]
-        yield from formats.paths(out, format, part.number, names, plan.suffixes)
+def _files(out: Path, facts: SetFacts) -> Iterator[str]:
+    if facts.format in PACKED:
+        yield from sorted(path.name for path in out.glob(PACKED[facts.format]))
+        return
+    samples = journal.samples(journal.manifest_path(out))
+    for sample, suffix in itertools.product(samples, facts.suffixes):
+        yield f"{sample.get('name', sample.get('id'))}{suffix}"

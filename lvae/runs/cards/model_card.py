@@ -9,6 +9,7 @@ import numpy as np
 
 from lvae import atomic
 from lvae.runs.audit import tables
+from lvae.runs.cards.facts import numbers
 from lvae.runs.rows import count_parameters
 from lvae.storage import records
 from lvae.tasks.restoring import Loaded
@@ -158,18 +159,6 @@ def holds_examples(run: Run[Any]) -> bool:
         for field in run.spec.fields.values()
         if field.shape
     )
-
-
-def numbers(summary: Mapping[str, Any] | None) -> dict[str, float]:
-    """The numbers of a complete run's evaluation, without lists of them."""
-    measured = (summary or {}).get("evaluation")
-    if not isinstance(measured, Mapping):
-        return {}
-    return {
-        name: float(value)
-        for name, value in measured.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
 
 
 def read_summary(workdir: Path) -> dict[str, Any] | None:

@@ -3,25 +3,23 @@
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from lvae.runs.audit import tables
 from lvae.runs.cards import wording
-from lvae.runs.cards.facts import CHECKSUMS, SetFacts
-from lvae.runs.cards.model_card import numbers
+from lvae.runs.cards.facts import CHECKSUMS, SetFacts, name
 from lvae.runs.export import journal
 
 BEGIN, END = "<!-- audit: written by lvae audit -->", "<!-- end of the audit -->"
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)  # classes of the Hub
 
 
-def readme(facts: SetFacts, name: str) -> str:
-    """The card. name: of the set."""
+def readme(facts: SetFacts) -> str:
+    """The card."""
     return "\n".join(
         [
-            *front_matter(facts, name),
-            f"# {name}",
+            *front_matter(facts),
+            f"# {name(facts)}",
             "",
             wording.described(facts),
             "",
@@ -50,14 +48,14 @@ def readme(facts: SetFacts, name: str) -> str:
     )
 
 
-def front_matter(facts: SetFacts, name: str) -> list[str]:
+def front_matter(facts: SetFacts) -> list[str]:
     """What the Hub and `datasets` read: among it, which files are the data. Strings are written as
     JSON has them, which YAML reads."""
     pictures = [globs for suffix, globs in facts.patterns.items() if suffix.endswith(".png")]
     chosen = facts.patterns.get("") or (pictures or [[]])[0]
     return [
         "---",
-        f"pretty_name: {json.dumps(name)}",
+        f"pretty_name: {json.dumps(name(facts))}",
         "license: other",
         f"license_name: {json.dumps(wording.FILL_IN)}",
         "annotations_creators: [machine-generated]",
@@ -98,9 +96,9 @@ def _facts(facts: SetFacts) -> list[str]:
         f"| contact | {wording.FILL_IN} |",
         f"| mode | `{facts.mode}`: {facts.label} |",
         f"| synthetic share | {facts.samples} of {facts.samples} |",
-        f"| seed | {facts.header['seed']} |",
+        f"| seed | {facts.seed} |",
         f"| layout | `{facts.format}` |",
-        f"| drawn by | lvae {wording.version(facts)}, task `{facts.task}` |",
+        f"| drawn by | lvae {facts.version}, task `{facts.task}` |",
         f"| use | {wording.USE} |",
         "",
         "Drawn again, byte for byte, by",
@@ -151,14 +149,7 @@ def with_audit(text: str, audit: Mapping[str, Any], sentence: str) -> str | None
 
 
 def _measured(facts: SetFacts) -> list[str]:
-    measured = numbers(facts.summary)
-    if not measured:
+    if not facts.measured:
         return []
-    lines = [f"- {name}: {value:.6g}" for name, value in measured.items()]
+    lines = [f"- {key}: {value:.6g}" for key, value in facts.measured.items()]
     return ["## The model's measures when training ended", "", *lines, ""]
-
-
-def title(folder: Path, facts: SetFacts) -> str:
-    """A name for the set: its folder's; that of its task where the folder is named for the mode."""
-    name = folder.resolve().name
-    return f"{facts.task} {facts.mode}" if name in ("", facts.mode) else name

@@ -24,7 +24,7 @@ USE = "Training and testing of programs, beside real data or before them."
 def described(facts: SetFacts) -> str:
     """The set in two sentences."""
     return (
-        f"{facts.samples} synthetic samples that a generative model drew (lvae {version(facts)}, task "
+        f"{facts.samples} synthetic samples that a generative model drew (lvae {facts.version}, task "
         f"{facts.task}, mode {facts.mode}: {facts.help}) They are {facts.label}."
     )
 
@@ -70,8 +70,3 @@ def audited(audit: Mapping[str, Any]) -> str:
     if audit["flagged"]:
         return f"An audit found leaks: {', '.join(audit['findings'])}."
     return "An audit found no leak of the size that it can find; see the table. It is no proof."
-
-
-def version(facts: SetFacts) -> str:
-    """Of lvae, when the set was drawn."""
-    return str(facts.header.get("versions", {}).get("lvae", "of an unknown version"))
