@@ -8,8 +8,8 @@
         train_step(batch["points"], batch["visible"])
 
 Arrays are NumPy's, on the host, unless a device is named; the computing is done on JAX's default
-device. The same seed gives
-what the command `lvae sample` writes, whatever the batch. Mistakes raise `lvae.UserError`, one line.
+device. The same seed gives what the command `lvae sample` writes, whatever the batch. Mistakes
+raise `lvae.UserError`, one line.
 """
 
 import dataclasses
@@ -47,11 +47,14 @@ class Posterior(NamedTuple):
     deviation: Codes
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class TrainedRun:
     """A trained model: of a run directory, or of the file that `lvae export` writes."""
 
     loaded: Loaded
+
+    def __repr__(self) -> str:
+        return f"<TrainedRun {self.loaded.run.workdir}: {self.task}; draws {', '.join(self.modes)}>"
 
     @property
     def task(self) -> str:
@@ -219,6 +222,10 @@ class TrainedRun:
         if num_samples is not None and num_samples < 1:
             raise UserError(f"num_samples={num_samples}: must be at least 1")
         kind = modes.find_mode(self.loaded.task, mode, f"the task {self.task}")
+        known = [field.name for field in dataclasses.fields(kind.options)]
+        for name in values.keys() - known:
+            offered = ", ".join(known) or "none of its own"
+            raise UserError(f"mode {mode}: no option {name}; there are {offered}")
         options: Any = configuration.parse(kind.options, values, f"mode {mode}")
         check_options(options)
         source = None if data is None else Path(data).expanduser()
@@ -294,6 +301,9 @@ def _placed(batch: Fields, device: jax.Device | None) -> Arrays:
 def _fields(examples: Examples) -> dict[str, np.ndarray]:
     """Examples field by field, numbers with the types that networks take."""
     values = vars(examples) if isinstance(examples, Frames) else examples
+    if not isinstance(values, Mapping):
+        kind = type(values).__name__
+        raise UserError(f"examples are arrays by field, as {{'points': ...}}, not a {kind}")
     fields = {name: np.asarray(array) for name, array in values.items() if name != "names"}
     return {
         name: array.astype(np.float32) if array.dtype == np.float64 else array

@@ -34,6 +34,20 @@ def summary(name: str) -> str:
     return (ast.get_docstring(ast.parse(text)) or "").split("\n", 1)[0]
 
 
+def variants(name: str) -> list[str]:
+    """The variants that the file of a shipped config states; nothing is imported for it."""
+    text = (folder() / f"{name}.py").read_text(encoding="utf-8")
+    for statement in ast.parse(text).body:
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name("VARIANTS")], value=ast.Dict(keys=keys))
+                | ast.AnnAssign(target=ast.Name("VARIANTS"), value=ast.Dict(keys=keys))
+            ):
+                known = [str(key.value) for key in keys if isinstance(key, ast.Constant)]
+                return [key for key in known if ":" not in key]
+    return []
+
+
 def located(experiment: str) -> str:
     """`NAME[:VARIANT]` as the file of that config, with the variant behind it; another file as it is.
 

@@ -13,7 +13,7 @@ import pytest
 from commands import ROOT, complaint, run
 from PIL import Image
 
-from lvae.commands import process, sample
+from lvae.commands import evaluate, process, sample
 from lvae.data.lasten import write_frames
 from lvae.errors import UserError
 from lvae.tasks import registry
@@ -189,6 +189,13 @@ def test_evaluate_prints_one_object_last(trained):
     ):
         assert key in numbers
     assert len(numbers["kl_per_dimension"]) == 12
+
+
+def test_numbers_stand_in_a_table_by_measure_and_split():
+    numbers = {"px": 2.0, "kl": 3.0, "per_dimension": [1.0, 2.0], "collapsed": False}
+    numbers |= {"train_px": 1.0, "validation_px": 2.0, "train_kl": 3.0, "facts": {"a": 1}}
+    expected = {"px": {"train": 1.0, "validation": 2.0}, "kl": {"train": 3.0}}
+    assert evaluate.table(numbers) == expected | {"collapsed": {"": 0.0}}
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 import importlib
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
-from lvae import configuration
+from lvae import configuration, experiments
+from lvae.commands import configs
+from lvae.commands.train import read_config
 from lvae.tasks import registry
 
 ROOT = Path(__file__).parent.parent
@@ -111,3 +114,22 @@ def test_a_config_file_states_what_its_experiment_sets():
     for name in NAMES:
         lines = (ROOT / "configs" / f"{name}.py").read_text().splitlines()
         assert len(lines) <= 120, name
+
+
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
+@pytest.mark.parametrize("name", NAMES)
+def test_lvae_configs_prints_flags_that_give_the_same_config(name, capsys):
+    configs.main([name])
+    words = shlex.split(capsys.readouterr().out, comments=True)
+    expected = configuration.to_dict(experiments.read(name))
+    assert {word.split("=")[0] for word in words} == {
+        f"--config.{field}" for field in flat(expected)
+    }
+    _, config = read_config([f"--config={name}", *words])
+    assert configuration.to_dict(config) == expected
+
+
+def test_variants_are_listed_without_importing_a_config():
+    for name in NAMES:
+        stated = importlib.import_module(f"configs.{name}").VARIANTS
+        assert experiments.variants(name) == [key for key in stated if ":" not in key]

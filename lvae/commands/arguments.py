@@ -12,11 +12,18 @@ from lvae.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):
-    """Flags are written --name=value; what is not understood is a UserError."""
+    """Flags are written --name=value; what is not understood is a UserError. Help names a default
+    where it is a value that could be given; where it is not, the help's text says what happens."""
 
     def __init__(self, **settings: Any):
-        formatter = argparse.ArgumentDefaultsHelpFormatter
-        super().__init__(allow_abbrev=False, formatter_class=formatter, **settings)
+        super().__init__(allow_abbrev=False, **settings)
+
+    def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
+        default = settings.get("default")
+        unset = default is None or default is argparse.SUPPRESS or default in ("", -1)
+        if names[0].startswith("-") and not unset:
+            settings["help"] = f"{settings.get('help', '')} (default: %(default)s)".strip()
+        return super().add_argument(*names, **settings)
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments: "):
@@ -69,6 +76,26 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text}: expected a whole number of at least 1")
     return number
+
+
+def add_run_directory(parser: argparse.ArgumentParser) -> None:
+    """RUN, or --workdir=RUN as other commands have it; `chosen_directory` takes either."""
+    parser.add_argument("run", nargs="?", type=path, metavar="RUN", help="Run directory.")
+    parser.add_argument("--workdir", type=path, metavar="RUN", help="The same as RUN.")
+
+
+def chosen_directory(chosen: argparse.Namespace) -> Path:
+    """The run directory of `add_run_directory`.
+
+    Raises:
+      UserError: none is named, or two, or there is no such directory.
+    """
+    if (chosen.run is None) == (chosen.workdir is None):
+        raise UserError("name one run directory, as RUN or --workdir=RUN; see --help")
+    run: Path = chosen.run or chosen.workdir
+    if not run.is_dir():
+        raise UserError(f"{run}: no such run directory; train first, or name another")
+    return run
 
 
 def add_run(parser: argparse.ArgumentParser, purpose: str) -> None:

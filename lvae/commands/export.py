@@ -8,19 +8,17 @@ import os
 from pathlib import Path
 
 from lvae.commands import arguments
-from lvae.errors import UserError
 
 
 def main(words: list[str]) -> None:
     """Parses the flags and writes."""
     parser = arguments.Parser(description=__doc__)
-    parser.add_argument("run", type=arguments.path, metavar="RUN", help="Run directory.")
+    arguments.add_run_directory(parser)
     parser.add_argument("file", type=arguments.path, metavar="FILE", help="File to write.")
     chosen = parser.parse_args(words)
-    if not chosen.run.is_dir():
-        raise UserError(f"{chosen.run}: no such run directory; train first, or name another")
+    run = arguments.chosen_directory(chosen)
     os.environ.setdefault("JAX_PLATFORMS", "cpu")  # arrays are read and written, nothing computed
-    written = export(chosen.run, chosen.file)
+    written = export(run, chosen.file)
     size = chosen.file.stat().st_size / 1e6
     state = f"{size:.1f} MB" if written else "already complete; nothing changed"
     print(f"{chosen.file}: {state}")

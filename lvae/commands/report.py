@@ -5,22 +5,20 @@ Config, numbers, curves, figures and previews of drawn sets, all in one file tha
 
 from lvae import atomic
 from lvae.commands import arguments
-from lvae.errors import UserError
 
 
 def main(words: list[str]) -> None:
     """Parses the flags and writes."""
     parser = arguments.Parser(description=__doc__)
-    parser.add_argument("run", type=arguments.path, metavar="RUN", help="Run directory.")
+    arguments.add_run_directory(parser)
     parser.add_argument(
         "--out", type=arguments.path, help="File to write. Default: report.html in RUN."
     )
     chosen = parser.parse_args(words)
-    if not chosen.run.is_dir():
-        raise UserError(f"{chosen.run}: no such run directory; train first, or name another")
+    run = arguments.chosen_directory(chosen)
     from lvae.runs import report
 
-    out = chosen.out or chosen.run / "report.html"
-    text = report.page(chosen.run)
+    out = chosen.out or run / "report.html"
+    text = report.page(run)
     atomic.write_text(out, text)
     print(f"{out}: {len(text) / 1e6:.1f} MB")

@@ -4,6 +4,9 @@ Writes everything about the run into its directory; the same command resumes an 
 """
 
 import re
+import shlex
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -30,7 +33,7 @@ def main(words: list[str]) -> None:
     process.initialize_hosts(chosen)
     process.prepare_jax(chosen.device)
 
-    from lvae.runs import loop, spreading
+    from lvae.runs import devices, loop, spreading
     from lvae.tasks import registry
 
     task = registry.find(config.task)
@@ -43,6 +46,15 @@ def main(words: list[str]) -> None:
             loop.train_seeds(task, config, seeds, workdir, trackers)
     else:
         loop.train(task, config, workdir, trackers)
+        if devices.is_writer():
+            print(following(workdir, list(task.modes)), file=sys.stderr)
+
+
+def following(workdir: Path, modes: Sequence[str]) -> str:
+    """What a complete run is for."""
+    place = shlex.quote(str(workdir))
+    draw = f"lvae sample --workdir={place} --mode=MODE ({', '.join(modes)})"
+    return f"{workdir}: figures in {workdir / 'figures'}; next: {draw}, lvae report {place}"
 
 
 def _parser() -> arguments.Parser:
