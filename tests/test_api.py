@@ -155,6 +155,11 @@ def test_recordings_are_read_as_codes_need_them(trained, tmp_path):
     assert codes.shape == (len(splits["test"]), 12)
 
 
+def test_a_run_prints_as_one_short_line(trained):
+    assert len(repr(trained)) < 300
+    assert "laser_grid; draws noise, " in repr(trained)
+
+
 def test_evaluate_is_what_the_command_prints(trained):
     numbers = trained.evaluate()
     done = run("-m", "lvae.evaluate", f"--workdir={trained.loaded.run.workdir}")
@@ -172,6 +177,7 @@ def test_evaluate_is_what_the_command_prints(trained):
         (lambda run: run.iterate("prior", batch_size=0), ["batch_size=0"]),
         (lambda run: run.match("."), ["match", "laser_grid"]),
         (lambda run: run.encode({"points": np.zeros((1, 18, 18, 2))}), ["visible"]),
+        (lambda run: run.encode([[1.0, 2.0]]), ["arrays by field", "list"]),
         (lambda run: lvae.load("absent"), ["absent", "train first"]),
         (lambda run: lvae.train("absent", workdir="x"), ["--config=absent", "default"]),
         (lambda run: lvae.train("absent.py", workdir="x"), ["absent.py"]),
