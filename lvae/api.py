@@ -301,9 +301,6 @@ def _placed(batch: Fields, device: jax.Device | None) -> Arrays:
 def _fields(examples: Examples) -> dict[str, np.ndarray]:
     """Examples field by field, numbers with the types that networks take."""
     values = vars(examples) if isinstance(examples, Frames) else examples
-    if not isinstance(values, Mapping):
-        kind = type(values).__name__
-        raise UserError(f"examples are arrays by field, as {{'points': ...}}, not a {kind}")
     fields = {name: np.asarray(array) for name, array in values.items() if name != "names"}
     return {
         name: array.astype(np.float32) if array.dtype == np.float64 else array

@@ -177,7 +177,6 @@ def test_evaluate_is_what_the_command_prints(trained):
         (lambda run: run.iterate("prior", batch_size=0), ["batch_size=0"]),
         (lambda run: run.match("."), ["match", "laser_grid"]),
         (lambda run: run.encode({"points": np.zeros((1, 18, 18, 2))}), ["visible"]),
-        (lambda run: run.encode([[1.0, 2.0]]), ["arrays by field", "list"]),
         (lambda run: lvae.load("absent"), ["absent", "train first"]),
         (lambda run: lvae.train("absent", workdir="x"), ["--config=absent", "default"]),
         (lambda run: lvae.train("absent.py", workdir="x"), ["absent.py"]),
