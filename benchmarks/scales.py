@@ -1,4 +1,5 @@
-"""Other grids and other frames than LASTEN's: python -m benchmarks.scales [--data=DIR] [--out=DIR].
+"""Other grids and other frames than LASTEN's: python -m benchmarks.scales [--data=DIR] [--out=DIR]
+[--only=NAMES].
 
 Without --data: `configs/default.py` on simulated recordings (8 + 2 + 2) of several grids, one and the
 same field of view and the same folds under each, and the held-out error in pitches over that of
@@ -6,7 +7,7 @@ same field of view and the same folds under each, and the held-out error in pitc
 in frames of 256 x 256, and the same in the middle of frames of 256 x 512; lengths are given times
 three. The two smaller sets have labels of three decimals: rounded to whole pixels they would be
 other recordings, with three times the rounding error. With --out the runs are kept, and the same
-command goes on with what was cut short.
+command goes on with what was cut short; --only=7x7,31x31 does a part of it.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from lvae.configuration import changed
 from lvae.data.recordings.frames import GridGeometry
 from lvae.data.recordings.lasten import write_frames
 from lvae.data.recordings.reading import read_data_set
+from lvae.errors import UserError
 from lvae.tasks import restoring
 from lvae.tasks.grids.vae import measures
 
@@ -49,6 +51,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
     parser.add_argument("--out", type=Path, help="keep the runs here, and go on with those there")
+    parser.add_argument("--only", help="of the runs, as 7x7,31x31; default: all")
     parser.add_argument(
         "--cluster", default="here", help="where runs are trained, as local:2; default: %(default)s"
     )
@@ -67,12 +70,19 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         out = (chosen.out or Path(stack.enter_context(tempfile.TemporaryDirectory()))).resolve()
         jobs = frame_jobs(config, chosen.data, out) if chosen.data else grid_jobs(config, out)
+        names = [job.workdir.name for job in jobs]
+        only = chosen.only.split(",") if chosen.only else names
+        if not set(only) <= set(names):
+            raise UserError(f"--only={chosen.only}: there are {', '.join(names)}")
+        jobs = [job for job in jobs if job.workdir.name in only]
         found: dict[int, dict[str, Any]] = {}
         for number, rows in map_calls(rows_of, jobs, cluster=chosen.cluster):
             found[number] = {"run": jobs[number].workdir.name} | rows[0]
             print(report.table([found[number]]), flush=True)
     rows = [found[number] for number in sorted(found)]
-    print(report.table(in_large_px(rows) if chosen.data else over_first(rows)))
+    whole = FRAMES[0] if chosen.data else GRIDS[0]
+    if len(rows) > 1 and rows[0]["run"] == "{}x{}".format(*whole):
+        print(report.table(in_large_px(rows) if chosen.data else over_first(rows)))
 
 
 def grid_jobs(config: ConfigDict, out: Path) -> list[Job]:

@@ -204,7 +204,7 @@ def test_the_fans_order_is_found_from_the_labels(calibration, orientation):
 def test_a_fan_of_another_grid_is_refused(calibration):
     with pytest.raises(UserError, match="a fan of 18 x 18 rays for labels of 5 rows and 6 columns"):
         find_ray_orientation(calibration, np.ones((1, 5, 6, 2)), np.ones((1, 5, 6), bool))
-    with pytest.raises(UserError, match=r"a fan of 18 rows and 18 columns .* says 7 and 7; set"):
+    with pytest.raises(UserError, match=r"a fan of 18 rows and 18 columns .* says 7 and 7; give"):
         optics.calibrated(calibration, 7, 7, 256, 512)
     with pytest.raises(UserError, match="no distance at which the laser's points lie in order"):
         optics.calibrated(calibration, 18, 18, 20, 20)

@@ -103,9 +103,21 @@ def test_the_size_is_the_videos(tmp_path):
     unknown = GridGeometry(rows=6, columns=8, width=0, height=0, minimum_visible=10)
     assert len(read_frames(tmp_path / "one", unknown)) == 2
     with pytest.raises(
-        UserError, match=r"two\.avi: frames of 300 x 512, the config says 256 x 512; set"
+        UserError, match=r"two\.avi: frames of 300 x 512, the config says 256 x 512; give"
     ):
         read_frames(tmp_path, unknown)
+
+
+def test_a_wrong_size_and_a_wrong_grid_are_named_at_once(tmp_path):
+    # 6 x 8 points of frames of 256 x 512 behind a config that says 18 x 18 and 768 x 768.
+    for name in ("one", "two"):
+        write_recording(tmp_path / name, stored(*scenes(2), ORIENTATIONS[3]))
+    with pytest.raises(UserError) as caught:
+        read_frames(tmp_path, GridGeometry())
+    size, grid = str(caught.value).splitlines()
+    assert size.startswith(f"{tmp_path}: videos of 256 x 512, the config says 768 x 768; give")
+    assert size.endswith("--config.data.width=256 --config.data.height=512")
+    assert grid.endswith("give --config.data.rows=6 --config.data.columns=8")
 
 
 def test_an_avi_header_by_opencv_is_read(tmp_path):
@@ -237,7 +249,7 @@ def test_a_grid_of_another_shape_is_named_with_the_right_values(tmp_path):
     write_recording(tmp_path / "one", stored(*scenes(2), ORIENTATIONS[6]))
     other = GridGeometry(rows=8, columns=6, width=256, height=512, minimum_visible=10)
     with pytest.raises(
-        UserError, match=r"a grid of 6 rows and 8 columns, the config says 8 and 6; set .*rows to 6"
+        UserError, match=r"a grid of 6 rows and 8 columns, the config says 8 and 6; give .*rows=6"
     ):
         read_frames(tmp_path, other)
 

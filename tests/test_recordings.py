@@ -208,3 +208,50 @@ def test_the_pitch_is_the_grouped_median():
 def test_the_pitch_of_lasten(lasten):
     train = read_data_set(lasten, GridGeometry())["train"]
     assert pitch(train.points, train.visible) == pytest.approx(LASTEN_PITCH, abs=0.005)
+
+
+def wide(rows: int, columns: int) -> np.ndarray:
+    """Six regular grids with a little unrest that turns no neighbours about."""
+    x, y = np.meshgrid(100.0 + 30 * np.arange(columns), 700.0 - 40 * np.arange(rows))
+    unrest = np.random.default_rng(0).uniform(-5, 5, (6, rows, columns, 2))
+    return np.stack([x, y], -1)[None] + unrest
+
+
+@pytest.mark.parametrize("cells", [(10, 14), (14, 10), (7, 7)])
+def test_frames_of_another_grid_are_refused_with_its_rows_and_columns(tmp_path, cells):
+    points = wide(*cells)
+    write_frames(tmp_path, range(6), points, np.ones(points.shape[:3], bool))
+    rows, columns = cells
+    with pytest.raises(UserError, match=f"data.rows={rows} --config.data.columns={columns}: then"):
+        read_frames(tmp_path, GridGeometry(minimum_visible=40))
+    fitting = GridGeometry(rows, columns, minimum_visible=40)
+    assert np.array_equal(read_frames(tmp_path, fitting).points, np.rint(points))
+
+
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        (lambda grids: grids[:, ::-1], "number rows from the bottom of the image: then 100.0%"),
+        (lambda grids: grids[:, :, ::-1], "number columns from the left: then 100.0%"),
+        (lambda grids: np.swapaxes(grids, 1, 2), "number along the other axis first: then"),
+    ],
+)
+def test_points_numbered_from_another_corner_are_refused(tmp_path, change, remedy):
+    points = change(wide(8, 8))
+    write_frames(tmp_path, range(6), points, np.ones(points.shape[:3], bool))
+    with pytest.raises(UserError, match=remedy):
+        read_frames(tmp_path, GridGeometry(rows=8, columns=8, minimum_visible=40))
+
+
+def test_disorder_that_no_numbering_mends_and_empty_rows_are_warned_of(tmp_path, capsys):
+    points = wide(8, 8)
+    everywhere = np.ones(points.shape[:3], bool)
+    write_frames(
+        tmp_path / "a", range(6), np.random.default_rng(0).permuted(points, axis=2), everywhere
+    )
+    geometry = GridGeometry(rows=8, columns=8, minimum_visible=40)
+    read_frames(tmp_path / "a", geometry)
+    assert "of neighbouring points are in order" in capsys.readouterr().err
+    write_frames(tmp_path / "b", range(6), points, everywhere & (np.arange(8) < 6)[:, None])
+    read_frames(tmp_path / "b", geometry)
+    assert "--config.data.rows=6 --config.data.columns=8" in capsys.readouterr().err

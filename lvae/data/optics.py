@@ -86,7 +86,8 @@ def calibrated(
             "calibration",
             f"a fan of {directions.shape[0]} rows and {directions.shape[1]} columns in the image, "
             f"the config says {rows} and {columns}",
-            f"set rows to {directions.shape[0]} and columns to {directions.shape[1]}",
+            f"give --config.data.rows={directions.shape[0]} "
+            f"--config.data.columns={directions.shape[1]}",
         )
     stand_off = float(_STAND_OFFS[best])
     lit = stand_off * laser.alpha * (max(laser.dimensions) - 1)

@@ -13,6 +13,8 @@ from lvae.imaging.sheets import contact_sheet
 Points = Float[np.ndarray, "grids rows columns 2"]
 Visible = Bool[np.ndarray, "grids rows columns"]
 
+# Inches: a frame's width, margins; a twentieth of the width is between frames.
+_CELL, _LEFT, _RIGHT, _TOP, _BETWEEN = 2.5, 0.4, 0.02, 0.4, 0.1
 _OTHERS = ("0.7", "#D55E00")  # drawn samples, held-out frames: told apart by the colour-blind too
 
 
@@ -26,36 +28,40 @@ def reconstructions(
 ) -> Figure:
     """One column per frame: true and decoded points over each other (px), then both moving images,
     then the coordinate maps, true above decoded."""
-    count, side = len(points), max(size)
+    (width, height), count = size, len(points)
+    rows, columns = visible.shape[1:]
+    heights = [_CELL * height / width] * 3 + [_CELL * rows / columns] * 4
+    wide = _LEFT + _CELL * (1.05 * count - 0.05) + _RIGHT
+    high = _TOP + sum(heights) + _BETWEEN * len(heights)
     # One axis per row, the frames side by side in it: matplotlib takes 15 ms per axis.
-    figure = Figure(figsize=(0.4 + 2.6 * count, 18.4), dpi=60)
-    axes = figure.subplots(7, 1, gridspec_kw={"hspace": 0.04})
-    figure.subplots_adjust(left=0.35 / (0.4 + 2.6 * count), right=0.998, top=0.975, bottom=0.01)
-    _draw_overlays(axes[0], points, visible, decoded, decoded_visible, side)
+    figure = Figure(figsize=(wide, high), dpi=60)
+    ratios = {"hspace": _BETWEEN * len(heights) / sum(heights), "height_ratios": heights}
+    axes = figure.subplots(len(heights), 1, gridspec_kw=ratios)
+    figure.subplots_adjust(
+        left=_LEFT / wide, right=1 - _RIGHT / wide, top=1 - _TOP / high, bottom=_BETWEEN / high
+    )
+    _draw_overlays(axes[0], points, visible, decoded, decoded_visible, size)
     axes[0].set_title("frames " + ", ".join(str(number) for number in ids), fontsize=9)
     true, guessed = visible[..., None], decoded_visible[..., None]
     true_maps = np.where(true, points, np.nan)
     decoded_maps = np.where(guessed, decoded, np.nan)
-    rows = {
+    images = {
         "moving image, true": _moving_images(points, visible, size),
         "moving image, decoded": _moving_images(decoded, decoded_visible, size),
-        "x, true": list(true_maps[..., 0]),
-        "x, decoded": list(decoded_maps[..., 0]),
-        "y, true": list(true_maps[..., 1]),
-        "y, decoded": list(decoded_maps[..., 1]),
     }
-    for axis, (label, images) in zip(axes[1:], rows.items()):
-        is_map = not label.startswith("moving")
-        axis.imshow(
-            _side_by_side(images),
-            cmap="viridis" if is_map else "gray",
-            origin="lower" if is_map else "upper",  # row 0 is the bottom row
-            vmin=0,
-            vmax=side if is_map else 255,
-            aspect="auto",
-        )
-        axis.set(xticks=[], yticks=[])
+    for axis, (label, cells) in zip(axes[1:3], images.items()):
+        axis.imshow(_side_by_side(cells), cmap="gray", vmin=0, vmax=255, aspect="auto")
         axis.set_ylabel(label, fontsize=9)
+    for axis, label in zip(axes[3:], ("x, true", "x, decoded", "y, true", "y, decoded")):
+        place, grids = "xy".index(label[0]), decoded_maps if "decoded" in label else true_maps
+        seen = points[visible][:, place]
+        low, high = (seen.min(), seen.max()) if len(seen) else (0, 1)
+        # Row 0 is the bottom row.
+        row = _side_by_side(list(grids[..., place]))
+        axis.imshow(row, origin="lower", vmin=low, vmax=high, aspect="auto")
+        axis.set_ylabel(label, fontsize=9)
+    for axis in axes[1:]:
+        axis.set(xticks=[], yticks=[])
     return figure
 
 
@@ -85,10 +91,11 @@ def _draw_overlays(
     visible: Visible,
     decoded: Points,
     decoded_visible: Visible,
-    side: int,
+    size: tuple[int, int],
 ) -> None:
     """True points as circles, decoded ones as dots, joined where they belong together."""
-    step = side * 1.05
+    width, height = size
+    step = width * 1.05
     shift = np.arange(len(points))[:, None, None, None] * np.array([step, 0.0])
     points, decoded, both = points + shift, decoded + shift, visible & decoded_visible
     pairs = np.stack([points[both], decoded[both], np.full((both.sum(), 2), np.nan)], axis=1)
@@ -97,8 +104,8 @@ def _draw_overlays(
         *points[visible].T, "o", mfc="none", markersize=2.5, markeredgewidth=0.5, label="true"
     )
     axis.plot(*decoded[decoded_visible].T, ".", color="tab:red", markersize=1.5, label="decoded")
-    axis.set(xlim=(0, step * len(points) - 0.05 * side), ylim=(side, 0), xticks=[])
-    axis.vlines(shift[1:, 0, 0, 0] - 0.025 * side, 0, side, color="lightgray", linewidth=1)
+    axis.set(xlim=(0, step * len(points) - 0.05 * width), ylim=(height, 0), xticks=[])
+    axis.vlines(shift[1:, 0, 0, 0] - 0.025 * width, 0, height, color="lightgray", linewidth=1)
     axis.tick_params(labelsize=6)
     axis.legend(fontsize=6, loc="upper right")
 

@@ -6,6 +6,7 @@ has `points2d/` with one `.npy` per frame, X x Y x 2 or flat, or one `.npy` of a
 and Y runs along the image's x, and from which corner, is read off the points of the whole set.
 """
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,11 +60,11 @@ def read_recordings(
     `geometry`; no orientation orders 99 % of the neighbours.
     """
     arrays: list[np.ndarray] = []
+    geometry = _with_video_size(sources, folder, geometry, found)
     for source in sources:
         with found.skipping():
-            _check_video(source, geometry)
             arrays.append(read_points(source.path, geometry))
-    if found.errors:
+    if len(arrays) < len(sources):
         return None
     shapes = [array.shape[1:3] for array in arrays]
     for source, shape in zip(sources, shapes):
@@ -74,7 +75,7 @@ def read_recordings(
                 f"{shapes[0][0]} x {shapes[0][1]}",
                 "read sets of different grids one by one",
             )
-    if found.errors:
+    if any(shape != shapes[0] for shape in shapes):
         return None
     seen = [_visible(array, geometry) for array in arrays]
     with found.skipping():
@@ -184,20 +185,39 @@ def _gridded(path: Path, values: np.ndarray, geometry: GridGeometry) -> np.ndarr
     )
 
 
-def _check_video(source: Source, geometry: GridGeometry) -> None:
-    """The size that the recording's own video states must be that of the set."""
+def _with_video_size(
+    sources: Sequence[Source], folder: Path, geometry: GridGeometry, found: Problems
+) -> GridGeometry:
+    """The geometry with the size that all videos agree on, so that what else is wrong is found, too.
+
+    Problems: the videos' size is not `geometry`'s, or not the same in all of them.
+    """
+    sizes: dict[Path, tuple[int, int]] = {}
+    for source in sources:
+        with found.skipping():
+            path = _video_of(source)
+            if path is not None:
+                sizes[path] = avi_size(path)
+    expected = (geometry.width, geometry.height)
+    wrong = {path: size for path, size in sizes.items() if size != expected}
+    if wrong and len(set(sizes.values())) == 1:
+        width, height = next(iter(wrong.values()))
+        geometry = dataclasses.replace(geometry, width=width, height=height)
+        wrong = {folder: (width, height)} if len(wrong) > 1 else wrong
+    for path, (width, height) in wrong.items():
+        found.add(
+            path,
+            f"{'videos' if path == folder else 'frames'} of {width} x {height}, the config says "
+            f"{expected[0]} x {expected[1]}",
+            f"give --config.data.width={width} --config.data.height={height}",
+        )
+    return geometry
+
+
+def _video_of(source: Source) -> Path | None:
     folder = source.path.parent
-    for path in (folder / f"{source.path.stem}.avi", folder / f"{source.name}.avi"):
-        if path.is_file():
-            width, height = avi_size(path)
-            if (width, height) != (geometry.width, geometry.height):
-                raise refused(
-                    path,
-                    f"frames of {width} x {height}, the config says {geometry.width} x "
-                    f"{geometry.height}",
-                    f"set the config's width to {width} and height to {height}",
-                )
-            return
+    names = dict.fromkeys([f"{source.path.stem}.avi", f"{source.name}.avi"])
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def _visible(points: np.ndarray, geometry: GridGeometry) -> np.ndarray:
@@ -237,7 +257,7 @@ def _check_grid(shape: tuple[int, ...], folder: Path, geometry: GridGeometry) ->
             folder,
             f"a grid of {rows} rows and {columns} columns, the config says {geometry.rows} and "
             f"{geometry.columns}",
-            f"set the config's rows to {rows} and columns to {columns}",
+            f"give --config.data.rows={rows} --config.data.columns={columns}",
         )
 
 
@@ -256,7 +276,7 @@ def _joined(
                 source.path,
                 f"{int((~kept).sum())} of {len(kept)} frames have fewer than "
                 f"{geometry.minimum_visible} visible points (the first: {int(np.argmin(kept))})",
-                "they are left out; lower minimum_visible to keep them",
+                "they are left out; lower data.minimum_visible to keep them",
             )
         if kept.any():
             ids = np.flatnonzero(kept)
@@ -267,7 +287,7 @@ def _joined(
         found.add(
             sources[0].path.parent,
             f"no frame has {geometry.minimum_visible} visible points",
-            "lower minimum_visible",
+            "lower data.minimum_visible",
         )
         return None
     return joined(parts)

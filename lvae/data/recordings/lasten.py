@@ -134,7 +134,7 @@ def _read_frame(path: Path, geometry: GridGeometry) -> tuple[list[int], list[lis
                 path,
                 f"key {_short(key)} is outside the grid of {geometry.rows} x {geometry.columns}, "
                 f"keys 0 to {cells - 1}",
-                "set the config's rows and columns, or export the frame again",
+                "give --config.data.rows and --config.data.columns, or export the frame again",
             )
         if _is_missing(point):
             continue
@@ -148,7 +148,7 @@ def _read_frame(path: Path, geometry: GridGeometry) -> tuple[list[int], list[lis
                 path,
                 f"key {key} at [{x}, {y}] lies outside the frame of {geometry.width} x "
                 f"{geometry.height}",
-                "set the config's width and height, or correct the point",
+                "give --config.data.width and --config.data.height, or correct the point",
             )
         keys.append(int(key))
         coordinates.append(point)
@@ -156,7 +156,7 @@ def _read_frame(path: Path, geometry: GridGeometry) -> tuple[list[int], list[lis
         raise refused(
             path,
             f"{len(keys)} visible points, fewer than the minimum of {geometry.minimum_visible}",
-            "remove the frame or lower minimum_visible",
+            "remove the frame or lower data.minimum_visible",
         )
     return keys, coordinates
 

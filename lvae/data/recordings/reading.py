@@ -9,6 +9,7 @@ from lvae.data.problems import Problems, collecting, refused
 from lvae.data.recordings import hle, lasten
 from lvae.data.recordings.frame_size import frame_size_beside
 from lvae.data.recordings.frames import Frames, GridGeometry, joined
+from lvae.data.recordings.numbering import check_numbering
 from lvae.data.recordings.splits import (
     parse_fold,
     pooled,
@@ -82,7 +83,9 @@ def measured_geometry(path: str | Path, geometry: GridGeometry) -> GridGeometry:
         if size:
             return dataclasses.replace(geometry, width=size[0], height=size[1])
     raise refused(
-        path, "no video or image that tells the frames' size", "set the config's width and height"
+        path,
+        "no video or image that tells the frames' size",
+        "give --config.data.width and --config.data.height",
     )
 
 
@@ -129,6 +132,8 @@ def _read_frames(folder: str | Path, geometry: GridGeometry, found: Problems) ->
         frames = lasten.read_folder(folder, geometry, found)
     else:
         frames = _read_recordings(folder, sources, inside, geometry, found)
+    if frames is not None:
+        check_numbering(frames, folder, found)
     found.raise_if_any()
     assert frames is not None  # or a problem is known
     return frames
