@@ -177,7 +177,7 @@ def test_match_reads_points_images_or_both(tmp_path, splits, loaded):
     labels = read_labels(out, "1", "2", "3", "10")
     assert labels[0] == labels[1] == labels[2] == labels[3]
     assert len(labels[0]) > 100
-    samples = json.loads((out / "manifest.json").read_text())["samples"]
+    samples = json.loads((out / ".lvae" / "manifest.json").read_text())["samples"]
     assert [one["name"] for one in samples] == ["1", "2", "3", "10"]
     for one in samples:
         assert one["points"] == len(pixels)

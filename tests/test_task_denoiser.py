@@ -333,7 +333,7 @@ def test_the_network_cleans_what_is_in_the_file(loaded, tmp_path):
     source = write_images(tmp_path / "in", {f"{i}.png": (28, 28) for i in range(3)})
     draw(loaded, Request("denoise", data=source), tmp_path / "out")
     run = loaded.run
-    samples = json.loads((tmp_path / "out" / "manifest.json").read_text())["samples"]
+    samples = json.loads((tmp_path / "out" / ".lvae" / "manifest.json").read_text())["samples"]
     noted = {sample["source"]: sample["estimated_noise"] for sample in samples}
     for name, content in pngs(source).items():
         levels = np.asarray(Image.open(source / name))

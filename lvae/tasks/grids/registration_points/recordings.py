@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lvae.data.gray import read_pages
+from lvae.data.recordings.lasten import OTHER_FILES
 from lvae.errors import UserError
 from lvae.tasks.grids.registration.detection import detect_points
 from lvae.tasks.grids.registration.frames import (
@@ -20,7 +21,6 @@ from lvae.tasks.grids.registration.frames import (
 
 _BORDER = 20  # px around points that come without an image
 _LARGEST = 2**15  # px; x or y of a point that comes without an image
-_NO_FRAMES = ("fix.json", "manifest.json")
 
 
 class Recording(NamedTuple):
@@ -63,7 +63,7 @@ def _frames_in(folder: Path) -> dict[str, Path]:
     """A frame's image, or where it has none its points, by name, in natural order."""
     found: dict[str, Path] = {}
     for path in folder.iterdir():
-        if path.name.startswith(".") or path.name in _NO_FRAMES:
+        if OTHER_FILES.fullmatch(path.name):
             continue
         if path.name.endswith(SUFFIX):
             found[frame_id(path)] = path
