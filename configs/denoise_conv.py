@@ -48,7 +48,6 @@ BASE = {
     "loss": {"log_error": 0.1, "ssim": 0.05},  # beside a cross-entropy of weight 1
     "training": {
         "steps": 6000,  # held-out digits fare as training ones do even then
-        "steps_per_dispatch": 10,  # convolutions are matrix products on CPUs: scan is as fast
         "learning_rate": 2e-3,
         "ema_decay": 0.995,  # average over the last 200 steps
         "log_every": 50,
@@ -83,6 +82,7 @@ REFERENCE = {  # its network, noise and training: 50 epochs of 230 steps
     "loss": {"log_error": 0.0, "ssim": 0.0},
     "training": {
         "steps": 50 * 230,
+        "steps_per_dispatch": 10,  # its convolutions are matrix products on CPUs: scan is as fast
         "batch_size": 256,
         "learning_rate": 3e-3,
         "schedule": "constant",

@@ -43,7 +43,6 @@ BASE = {
     "training": {
         "steps": 4000,
         "batch_size": 16,
-        "steps_per_dispatch": 10,
         "learning_rate": 2e-3,
         "ema_decay": 0.995,  # average over the last 200 steps
         "log_every": 100,

@@ -32,13 +32,16 @@ BLEND = {
     "corruption.low_share": 0.25,
     "model.design": "blended_hourglass",  # (hourglass)
     "loss.log_error": 0.1,  # (0.05)
+    # (10) XLA's own convolutions, which are the faster ones outside a scan
+    "training.steps_per_dispatch": 1,
 }
 SINCE = {
     "autoencoder": LEVELS,
     "denoise_mlp": LEVELS,
     "denoise_conv": BLEND,
-    "denoise_conv:reference": LEVELS | {"model.design": "pyramid", "loss.log_error": 0.0},
-    "denoise_conv:smoke": {"loss.log_error": 0.0},
+    "denoise_conv:reference": LEVELS
+    | {"model.design": "pyramid", "loss.log_error": 0.0, "training.steps_per_dispatch": 10},
+    "denoise_conv:smoke": {"loss.log_error": 0.0, "training.steps_per_dispatch": 2},
     "patches": PAIRLESS,
     "patches:digits": PAIRS,
     "patches:digits_conv": PAIRS,

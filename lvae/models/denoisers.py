@@ -4,6 +4,7 @@ The references are those of configs/denoise_conv.py:reference and configs/denois
 All take noisy images (batch, height, width, 1), any real values.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from lvae.models.convolving import doubled
 Images = Float[Array, "batch height width 1"]
 _HE = nn.initializers.he_normal()  # [he2015]
 _SMALL = nn.initializers.normal(0.01)  # a network that starts with errors of 1: the input is kept
+# XLA's own: outside `lax.scan`, gradients included, 2.5 times as fast on a CPU as matrix products
+_Conv = functools.partial(Conv, implementation="native")
 # Mean error of rounding to 256 levels. No pixel is known better, and a pixel that the noise has
 # made black or white keeps a logit.
 ROUNDING = 0.25 / 255
@@ -80,10 +83,10 @@ class HourglassDenoiser(nn.Module):
         if self.blend:
             log_noise = NoiseLevel()(evidence)
             evidence = jnp.concatenate([evidence, jax.lax.stop_gradient(log_noise)], axis=-1)
-        detail = nn.relu(Conv(self.channels, 3, kernel_init=_HE)(evidence))
+        detail = nn.relu(_Conv(self.channels, 3, kernel_init=_HE)(evidence))
         rows, columns = detail.shape[1:3]
 
-        whole = nn.relu(Conv(16, 3, strides=2, kernel_init=_HE)(detail))
+        whole = nn.relu(_Conv(16, 3, strides=2, kernel_init=_HE)(detail))
         whole = whole.reshape(whole.shape[0], -1)
         for size in self.hidden:
             if whole.shape[-1] == size:
@@ -95,11 +98,11 @@ class HourglassDenoiser(nn.Module):
         whole = whole.reshape(-1, rows, columns, 8)
 
         features = jnp.concatenate([evidence, detail, whole], axis=-1)
-        features = Conv(self.channels, 3, kernel_init=_HE)(features)
+        features = _Conv(self.channels, 3, kernel_init=_HE)(features)
         features = _ResidualBlock(self.channels)(features)
         if log_noise is None:
-            return Cleaned(_shuffled(Conv(4, 3)(nn.relu(features)))[:, :height, :width])
-        outputs = Conv(8, 3, kernel_init=_SMALL)(nn.relu(features))
+            return Cleaned(_shuffled(_Conv(4, 3)(nn.relu(features)))[:, :height, :width])
+        outputs = _Conv(8, 3, kernel_init=_SMALL)(nn.relu(features))
         return _blended(images, outputs[..., :4], outputs[..., 4:], log_noise)
 
 
@@ -123,13 +126,13 @@ class ResidualDenoiser(nn.Module):
         blocks = _unshuffled(even)
         log_noise = NoiseLevel()(blocks)
         evidence = jnp.concatenate([blocks, jax.lax.stop_gradient(log_noise)], axis=-1)
-        detail = nn.relu(Conv(self.channels, 3, kernel_init=_HE)(evidence))
-        far = Conv(2 * self.channels, 3, strides=2, kernel_init=_HE)(detail)
+        detail = nn.relu(_Conv(self.channels, 3, kernel_init=_HE)(evidence))
+        far = _Conv(2 * self.channels, 3, strides=2, kernel_init=_HE)(detail)
         for _ in range(self.depth):
             far = _ResidualBlock(2 * self.channels)(far)
-        far = DoubledConv(self.channels, kernel_init=_HE)(nn.relu(far), detail)
+        far = DoubledConv(self.channels, _HE, "native")(nn.relu(far), detail)
         features = _ResidualBlock(self.channels)(far)
-        outputs = Conv(8, 3, kernel_init=_SMALL)(nn.relu(features))
+        outputs = _Conv(8, 3, kernel_init=_SMALL)(nn.relu(features))
         change, log_error = outputs[..., :4], outputs[..., 4:]
         return _blended(images, _logits(blocks) + change, log_error, log_noise)
 
@@ -146,8 +149,8 @@ class NoiseLevel(nn.Module):
     def __call__(
         self, blocks: Float[Array, "batch rows columns channels"]
     ) -> Float[Array, "batch rows columns 4"]:
-        near = nn.relu(Conv(self.channels, 3, kernel_init=_HE)(blocks))
-        near = nn.relu(Conv(self.channels, 3, kernel_init=_HE)(near))
+        near = nn.relu(_Conv(self.channels, 3, kernel_init=_HE)(blocks))
+        near = nn.relu(_Conv(self.channels, 3, kernel_init=_HE)(near))
         whole = nn.relu(nn.Dense(self.channels)(near.mean((1, 2))))
         whole = jnp.broadcast_to(whole[:, None, None], (*near.shape[:3], self.channels))
         hidden = nn.relu(nn.Dense(self.channels)(jnp.concatenate([near, whole], axis=-1)))
@@ -187,8 +190,8 @@ class _ResidualBlock(nn.Module):
 
     @nn.compact
     def __call__(self, features: Array) -> Array:
-        change = Conv(self.channels, 3, kernel_init=_HE)(nn.relu(features))
-        change = Conv(self.channels, 3, kernel_init=nn.initializers.zeros_init())(nn.relu(change))
+        change = _Conv(self.channels, 3, kernel_init=_HE)(nn.relu(features))
+        change = _Conv(self.channels, 3, kernel_init=nn.initializers.zeros_init())(nn.relu(change))
         return features + change
 
 
