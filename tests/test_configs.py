@@ -23,7 +23,7 @@ MIXED = RECORDINGS | {"data.extra_runs": False}
 MATCHER = MIXED | {"fixed.pitch": 1.548, "model.unit": 1.548}  # (32, 32)
 PLANLESS = {"plan.components": 0, "plan.heights": 12, "plan.width": 48}
 WITHOUT = {"data.anatomy": "template", "model.texture": False, "loss.texture": 0.0}
-PAIRLESS = {"loss.pair_weight": 0.0, "loss.pair_scale": 0.15}
+PAIRLESS = {"loss.pair_weight": 0.0, "loss.pair_scale": 0.3}
 # Codes of digits find the two classes of the whole of MNIST: k-NN AUROC 0.99 for 0.80.
 PAIRS = {"loss.pair_weight": 100.0, "training.batch_size": 256}  # (none, 128)
 LEVELS = {"corruption.low_share": 0.0}

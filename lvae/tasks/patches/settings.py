@@ -93,7 +93,7 @@ class LossSettings:
     label_mirror: bool = True  # labelled patches are mirrored left-right; wrong for digits
     label_gain: float = 0.4  # sigma of the log of the power that brightens labelled patches
     pair_weight: float = 0.0  # of finding the other changed copy of a patch by its code; 0: off
-    pair_scale: float = 0.15  # distance of codes that counts as near; the prior's deviation is 1
+    pair_scale: float = 0.3  # distance of codes that counts as near; the prior's deviation is 1
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
