@@ -40,11 +40,23 @@ LEVELS: tuple[Level, ...] = (
     ("poisson", 14 / 255, 0.0),
 )
 
+# Images that are nearly clean: a denoiser must not harm them.
+LOW_LEVELS: tuple[Level, ...] = (
+    ("blur_uniform", 0.03, 0.0),
+    ("blur_uniform", 0.1, 0.3),
+    ("gaussian", 4 / 255, 0.0),
+    ("gaussian", 12 / 255, 0.0),
+    ("speckle", 0.05, 0.0),
+    ("salt_and_pepper", 0.01, 0.0),
+    ("poisson", 1 / 255, 0.0),
+)
 
-def measure(workdirs: list[Path], data: str, images: int) -> tuple[list[Any], list[Any]]:
+
+def measure(
+    runs: list[Run[Settings]], levels: tuple[Level, ...], data: str, images: int
+) -> tuple[list[Any], list[Any]]:
     """Rows of the classical methods, and for each run (name, rows)."""
-    runs: list[Run[Settings]] = [restoring.load(workdir).run for workdir in workdirs]
-    settings = _at_all_levels(runs[0].settings)
+    settings = _at_levels(runs[0].settings, levels)
     source = dataclasses.replace(settings.data, path=data or settings.data.path)
     splits = load_data(dataclasses.replace(settings, data=source))
     test = to_images(splits["test"]["image"][:images])
@@ -53,23 +65,23 @@ def measure(workdirs: list[Path], data: str, images: int) -> tuple[list[Any], li
     learned = [
         (
             _name(run.settings),
-            measures.level_rows(_at_all_levels(run.settings), run.variables["params"], test),
+            measures.level_rows(_at_levels(run.settings, levels), run.variables["params"], test),
         )
         for run in runs
     ]
     return classical, learned
 
 
-def _at_all_levels(settings: Settings) -> Settings:
+def _at_levels(settings: Settings, levels: tuple[Level, ...]) -> Settings:
     """Of every run the same noise: that of seed 0."""
-    evaluation = dataclasses.replace(settings.evaluation, levels=LEVELS)
+    evaluation = dataclasses.replace(settings.evaluation, levels=levels)
     return dataclasses.replace(settings, evaluation=evaluation, seed=0)
 
 
-def tables(classical: list[Any], learned: list[Any], score: str) -> str:
+def tables(levels: tuple[Level, ...], classical: list[Any], learned: list[Any], score: str) -> str:
     """One table of a score: levels down, methods across, the best in bold."""
     rows = []
-    for index, (kind, strength, blur) in enumerate(LEVELS):
+    for index, (kind, strength, blur) in enumerate(levels):
         values = {method: [found[score]] for method, found in classical[index].items()}
         for name, level_rows in learned:
             values.setdefault(name, []).append(level_rows[index][score])
@@ -99,12 +111,21 @@ def main() -> None:
     parser.add_argument("--workdir", nargs="+", type=Path, required=True, help="trained denoisers")
     parser.add_argument("--data", default="", help="data set; default: that of the first run")
     parser.add_argument("--images", type=int, default=1000, help="held-out images, at most")
+    parser.add_argument(
+        "--levels",
+        default="reference",
+        choices=("reference", "low", "config"),
+        help="of the reference's figures, of nearly clean images, or what the first config measures",
+    )
     arguments = parser.parse_args()
     print(report.machine())
     print(report.versions("jax", "scikit-image", "numpy"))
-    classical, learned = measure(arguments.workdir, arguments.data, arguments.images)
+    runs = [restoring.load(workdir).run for workdir in arguments.workdir]
+    own = runs[0].settings.evaluation.levels
+    levels = {"reference": LEVELS, "low": LOW_LEVELS, "config": own}[arguments.levels]
+    classical, learned = measure(runs, levels, arguments.data, arguments.images)
     for score, title in (("psnr", "PSNR, dB"), ("ssim", "SSIM")):
-        print(f"\n{title}\n\n{tables(classical, learned, score)}")
+        print(f"\n{title}\n\n{tables(levels, classical, learned, score)}")
 
 
 if __name__ == "__main__":
