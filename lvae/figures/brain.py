@@ -46,8 +46,8 @@ def anomalies(images: Slices, surprise: CodeMaps) -> Figure:
         shown = axes[1, column].imshow(nats, cmap="magma", vmin=0, vmax=highest)
         for row in range(2):
             axes[row, column].set(xticks=[], yticks=[])
-    axes[0, 0].set_ylabel("slice", fontsize=8)
-    axes[1, 0].set_ylabel("-ln p", fontsize=8)
+    axes[0, 0].set_ylabel("slice")
+    axes[1, 0].set_ylabel("-ln p")
     figure.colorbar(shown, ax=axes[1].tolist(), label="nats per code", shrink=0.9)
     return figure
 
@@ -70,6 +70,6 @@ def ssim_by_epoch(history: Sequence[Mapping[str, Any]], steps_per_epoch: float) 
             axis.plot(*zip(*points), style, ms=3, label=label)
     axis.axhline(REFERENCE_SSIM, color="gray", ls="--", label="reference, OASIS, 30 epochs")
     axis.set(xlabel="epoch", ylabel="SSIM", ylim=(0, 1))
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
+    axis.grid()
+    figure.legend(loc="outside upper left", ncols=2)
     return figure

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from lvae.figures.canvas import image_rows
+from lvae.figures.canvas import COLOURS, image_rows
 
 
 def strip(
@@ -86,6 +86,6 @@ def selected_pixels(mean_image: np.ndarray, picked: Mapping[str, np.ndarray]) ->
     width = mean_image.shape[1]
     for axis, (name, pixels) in zip(axes, picked.items()):
         axis.imshow(mean_image, cmap="gray")
-        axis.scatter(pixels % width, pixels // width, s=12, color="tab:red", marker="s")
+        axis.scatter(pixels % width, pixels // width, s=12, color=COLOURS[1], marker="s")
         axis.set(xticks=[], yticks=[], title=name)
     return figure

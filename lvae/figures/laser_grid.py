@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lvae.figures.canvas import COLOURS
 from lvae.grids.rendering import frame_scale, render
 from lvae.imaging.sheets import contact_sheet
 
@@ -14,8 +15,8 @@ Points = Float[np.ndarray, "grids rows columns 2"]
 Visible = Bool[np.ndarray, "grids rows columns"]
 
 # Inches: a frame's width, margins; a twentieth of the width is between frames.
-_CELL, _LEFT, _RIGHT, _TOP, _BETWEEN = 2.5, 0.4, 0.02, 0.4, 0.1
-_OTHERS = ("0.7", "#D55E00")  # drawn samples, held-out frames: told apart by the colour-blind too
+_CELL, _LEFT, _RIGHT, _TOP, _BETWEEN = 1.6, 0.55, 0.02, 0.65, 0.1
+_OTHERS = ("0.7", COLOURS[1])  # drawn samples, held-out frames: told apart by the colour-blind too
 
 
 def reconstructions(
@@ -34,14 +35,18 @@ def reconstructions(
     wide = _LEFT + _CELL * (1.05 * count - 0.05) + _RIGHT
     high = _TOP + sum(heights) + _BETWEEN * len(heights)
     # One axis per row, the frames side by side in it: matplotlib takes 15 ms per axis.
-    figure = Figure(figsize=(wide, high), dpi=60)
+    figure = Figure(figsize=(wide, high))
     ratios = {"hspace": _BETWEEN * len(heights) / sum(heights), "height_ratios": heights}
     axes = figure.subplots(len(heights), 1, gridspec_kw=ratios)
     figure.subplots_adjust(
         left=_LEFT / wide, right=1 - _RIGHT / wide, top=1 - _TOP / high, bottom=_BETWEEN / high
     )
     _draw_overlays(axes[0], points, visible, decoded, decoded_visible, size)
-    axes[0].set_title("frames " + ", ".join(str(number) for number in ids), fontsize=9)
+    axes[0].set_xticks(
+        (1.05 * np.arange(count) + 0.5) * width, [f"frame {number}" for number in ids]
+    )
+    axes[0].xaxis.tick_top()
+    figure.legend(loc="upper left", ncols=2, markerscale=3)
     true, guessed = visible[..., None], decoded_visible[..., None]
     true_maps = np.where(true, points, np.nan)
     decoded_maps = np.where(guessed, decoded, np.nan)
@@ -51,7 +56,7 @@ def reconstructions(
     }
     for axis, (label, cells) in zip(axes[1:3], images.items()):
         axis.imshow(_side_by_side(cells), cmap="gray", vmin=0, vmax=255, aspect="auto")
-        axis.set_ylabel(label, fontsize=9)
+        axis.set_ylabel(label.replace(", ", "\n"))
     for axis, label in zip(axes[3:], ("x, true", "x, decoded", "y, true", "y, decoded")):
         place, grids = "xy".index(label[0]), decoded_maps if "decoded" in label else true_maps
         seen = points[visible][:, place]
@@ -59,9 +64,12 @@ def reconstructions(
         # Row 0 is the bottom row.
         row = _side_by_side(list(grids[..., place]))
         axis.imshow(row, origin="lower", vmin=low, vmax=high, aspect="auto")
-        axis.set_ylabel(label, fontsize=9)
+        axis.set_ylabel(label.replace(", ", "\n"))
+    for axis in axes:
+        axis.set(yticks=[])
+        axis.spines[:].set_visible(False)
     for axis in axes[1:]:
-        axis.set(xticks=[], yticks=[])
+        axis.set(xticks=[])
     return figure
 
 
@@ -100,14 +108,12 @@ def _draw_overlays(
     points, decoded, both = points + shift, decoded + shift, visible & decoded_visible
     pairs = np.stack([points[both], decoded[both], np.full((both.sum(), 2), np.nan)], axis=1)
     axis.plot(*pairs.reshape(-1, 2).T, "-", color="gray", linewidth=0.5)  # one line, with breaks
-    axis.plot(
-        *points[visible].T, "o", mfc="none", markersize=2.5, markeredgewidth=0.5, label="true"
-    )
-    axis.plot(*decoded[decoded_visible].T, ".", color="tab:red", markersize=1.5, label="decoded")
-    axis.set(xlim=(0, step * len(points) - 0.05 * width), ylim=(height, 0), xticks=[])
+    true, guess = COLOURS[:2]
+    axis.plot(*points[visible].T, "o", mfc="none", mec=true, ms=2.5, mew=0.5, label="true point")
+    axis.plot(*decoded[decoded_visible].T, ".", color=guess, ms=1.5, label="decoded point")
+    axis.set(xlim=(0, step * len(points) - 0.05 * width), ylim=(height, 0), ylabel="points")
     axis.vlines(shift[1:, 0, 0, 0] - 0.025 * width, 0, height, color="lightgray", linewidth=1)
-    axis.tick_params(labelsize=6)
-    axis.legend(fontsize=6, loc="upper right")
+    axis.tick_params(length=0)
 
 
 def manifold_sheet(
@@ -144,6 +150,6 @@ def code_map(
     axis.plot([], [], "o", color="#21918c", label=f"{first}, shaded by recording")
     axis.set_xlabel(f"first component ({shares[0]:.0%} of the variance of training codes)")
     axis.set_ylabel(f"second component ({shares[1]:.0%})" if len(shares) > 1 else "")
-    figure.legend(loc="outside upper left", ncols=len(codes), fontsize=9, frameon=False)
-    axis.grid(alpha=0.3)
+    figure.legend(loc="outside upper left", ncols=len(codes))
+    axis.grid()
     return figure

@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from lvae.figures.canvas import image_rows
-
-COLOURS = ("#3b6ea5", "#d1495b")  # label 0, label 1
+from lvae.figures.canvas import COLOURS, image_rows
 
 
 def scatter(
@@ -22,15 +20,15 @@ def scatter(
       names: of the two labels.
       axes_names: what the axes are, such as "code" or "t-SNE".
     """
-    figure = Figure(figsize=(6, 6), layout="constrained")
+    figure = Figure(figsize=(6, 6.3), layout="constrained")
     axis = figure.subplots()
     area = float(np.clip(6000 / max(len(places), 1), 4, 30))  # points squared: few are drawn large
     for kind, name in enumerate(names):
         shown = places[labels == kind].T
-        axis.scatter(*shown, s=area, alpha=0.6, c=COLOURS[kind], label=name, linewidths=0)
+        axis.scatter(*shown, s=area, alpha=0.6, color=COLOURS[kind], label=name, linewidths=0)
     axis.set_xlabel(f"{axes_names} 1")
     axis.set_ylabel(f"{axes_names} 2")
-    axis.legend()
+    figure.legend(loc="outside upper left", ncols=len(names))
     return figure
 
 
@@ -62,7 +60,7 @@ def montage(image: np.ndarray, heat: np.ndarray, most: int = 16) -> Figure:
     for place, z in enumerate(chosen):
         above, below = axes[2 * (place // columns) :, place % columns][:2]
         above.imshow(image[:, :, z].T, origin="lower", cmap="gray", vmin=0, vmax=1)
-        above.set_title(f"slice {z}", fontsize=7)
+        above.set_title(f"slice {z}", fontsize=10)
         shown = below.imshow(heat[:, :, z].T, origin="lower", cmap="magma", vmin=0, vmax=highest)
     figure.colorbar(shown, ax=axes.ravel().tolist(), label="above what was foreseen", shrink=0.6)
     return figure

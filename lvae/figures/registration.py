@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int, Real, UInt8
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
+from lvae.figures.canvas import COLOURS
 from lvae.metrics.matching import distinct_rays
 
 _ROWS, _COLUMNS = (255, 150, 40), (60, 170, 255)  # colours of lines along rows and columns
@@ -47,7 +48,7 @@ def matches(
     ids: Sequence[int],
     size: tuple[int, int],
 ) -> Figure:
-    """One column per frame: its points, wrong ones red; where they were warped to, on the fixed
+    """One column per frame: its points, wrong ones orange; where they were warped to, on the fixed
     grid.
 
     Args:
@@ -67,14 +68,14 @@ def matches(
         ends = warped[column][truth]
         right = distinct_rays(ends, flat) == truth
         above, below = axes[:, column]
-        above.set_title(f"frame {ids[column]}: {right.mean():.1%} right", fontsize=9)
+        above.set_title(f"frame {ids[column]}: {right.mean():.1%} right")
         for axis, places in ((above, points[column].reshape(-1, 2)[truth]), (below, ends)):
-            axis.plot(*places[right].T, ".", color="tab:blue", markersize=3)
-            axis.plot(*places[~right].T, ".", color="tab:red", markersize=4)
+            axis.plot(*places[right].T, ".", color=COLOURS[0], markersize=3)
+            axis.plot(*places[~right].T, ".", color=COLOURS[1], markersize=4)
             axis.set(xticks=[], yticks=[], xlim=(0, size[0]), ylim=(size[1], 0), aspect="equal")
         below.plot(*flat.T, "+", color="0.7", markersize=3, zorder=0)
-    axes[0, 0].set_ylabel("moving points", fontsize=9)
-    axes[1, 0].set_ylabel("warped onto the fixed grid", fontsize=9)
+    axes[0, 0].set_ylabel("moving points")
+    axes[1, 0].set_ylabel("warped onto the fixed grid")
     return figure
 
 
@@ -84,7 +85,7 @@ def labelled(
     truth: Sequence[Int[np.ndarray, " _"]],
     ids: Sequence[int],
 ) -> Figure:
-    """One panel per frame: its points, those with a wrong ray red.
+    """One panel per frame: its points, those with a wrong ray orange.
 
     Args:
       points: of each frame, px.
@@ -100,9 +101,9 @@ def labelled(
         axis.set_visible(False)
     for axis, places, found, own, name in zip(axes.flat, points, rays, truth, ids):
         right = found == own
-        axis.set_title(f"frame {name}: {right.mean():.1%} right", fontsize=9)
-        axis.plot(*places[right].T, ".", color="tab:blue", markersize=3)
-        axis.plot(*places[~right].T, ".", color="tab:red", markersize=5)
+        axis.set_title(f"frame {name}: {right.mean():.1%} right")
+        axis.plot(*places[right].T, ".", color=COLOURS[0], markersize=3)
+        axis.plot(*places[~right].T, ".", color=COLOURS[1], markersize=5)
         axis.set(xticks=[], yticks=[], aspect="equal")
         axis.invert_yaxis()
     return figure
@@ -116,8 +117,8 @@ def utility(
     figure = Figure(figsize=(8, 1.2 + 0.35 * len(names)), layout="constrained")
     axis = figure.subplots()
     for values, label, colour in (
-        (accuracies, "nearest ray", "tab:blue"),
-        (repaired, "a ray of its own for every point", "tab:orange"),
+        (accuracies, "nearest ray", COLOURS[0]),
+        (repaired, "a ray of its own for every point", COLOURS[1]),
     ):
         for place, name in enumerate(names):
             wrong = [max(1 - value, 1e-4) for value in values[name]]
@@ -127,6 +128,6 @@ def utility(
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.set(xscale="log", xlabel="share of wrong matches on recordings never seen")
-    axis.grid(alpha=0.3, which="both")
-    axis.legend(fontsize=8)
+    axis.grid(which="both")
+    figure.legend(loc="outside upper left", ncols=2)
     return figure

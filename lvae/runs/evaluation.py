@@ -83,8 +83,9 @@ def _named(split: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
 def write_figures(task: Task[Any], run: Run[Any], splits: Splits) -> None:
     """The task's pictures into `figures/` of the run directory."""
     history = records.read_metrics(run.workdir)
-    for name, picture in task.figures(run, splits, history):
-        write_picture(run.workdir / "figures" / f"{name}.png", picture)
+    with canvas.styled():
+        for name, picture in task.figures(run, splits, history):
+            write_picture(run.workdir / "figures" / f"{name}.png", picture)
 
 
 def write_picture(path: Path, picture: Figure | np.ndarray) -> None:

@@ -91,9 +91,10 @@ def _curves(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     shown = [name for name in shown if name != "step"]
     if shown:
         picture = io.BytesIO()
-        canvas.loss_curves(history, shown, logarithmic=False).savefig(
-            picture, format="png", metadata={"Software": None}
-        )
+        with canvas.styled():
+            canvas.loss_curves(history, shown, logarithmic=False).savefig(
+                picture, format="png", metadata={"Software": None}
+            )
         yield f"<h2>Curves</h2>{_image(picture.getvalue(), 'by optimiser step')}"
 
 
