@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report
+from benchmarks import report, results
 from benchmarks.held_out import held_out_rows
 from benchmarks.trained import Job, Rows, rows_of
 from lvae.cluster import map_calls
@@ -52,7 +52,12 @@ def main(words: Sequence[str] | None = None) -> None:
         for number, rows in map_calls(rows_of, jobs, cluster=chosen.cluster):
             found[number] = [{"fold": f"{number + 1}/{chosen.folds}"} | row for row in rows]
             print(report.table(found[number]), flush=True)
-    print(report.table(with_means([row for number in sorted(found) for row in found[number]])))
+    rows = with_means([row for number in sorted(found) for row in found[number]])
+    print(report.table(rows))
+    if chosen.result:
+        command = f"python -m benchmarks.cross_validation --data=DIR --folds={chosen.folds}"
+        told = {"config": Path(chosen.config).stem, "data": "recordings in DIR"}
+        results.write(chosen.result, rows, command=command, seeds=[config.seed], **told)
 
 
 def measured(workdir: Path) -> Rows:
@@ -84,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--folds", type=int, default=5, help="default %(default)s")
     parser.add_argument("--config", default="configs/default.py", help="default %(default)s")
     parser.add_argument("--steps", type=int, help="per fold; default: the config's")
+    parser.add_argument("--result", default="", help="also as docs/results/RESULT.json")
     parser.add_argument("--out", type=Path, help="keep the runs here, and go on with those there")
     parser.add_argument(
         "--cluster",
