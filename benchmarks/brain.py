@@ -2,6 +2,7 @@
 
 --part=flops      multiplications and additions of each network, counted layer by layer
 --part=sampling   cached against naive sampling, --edge codes along a side, in one run, same codes
+--part=drawing    seconds for --count slices of --run, from plans to slices
 --part=sheet      drawn slices of --run beside real ones, unlabelled; which are which in another file
 --part=train      trains both VQ-VAEs on the same slices for as many steps, and the prior that plans,
                   --seeds=0,1,2, into --workdir, with times
@@ -9,12 +10,10 @@
 """
 
 import argparse
-import functools
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -34,12 +33,13 @@ from lvae.models.pixelcnn import PixelCNN
 from lvae.tasks import restoring
 from lvae.tasks.brain.codec.network import network_of
 from lvae.tasks.brain.codec.settings import Settings as CodecSettings
+from lvae.tasks.brain.prior import picturing, planning
 from lvae.tasks.brain.prior.below import codec_below
 from lvae.tasks.brain.prior.drawing import draw
 from lvae.tasks.brain.prior.network import build
 from lvae.tasks.brain.prior.settings import Settings as PriorSettings
 
-PARTS = ("flops", "sampling", "train", "table", "sheet")
+PARTS = ("flops", "sampling", "drawing", "train", "table", "sheet")
 PRODUCTS = ("dot_general", "conv_general_dilated")
 
 
@@ -155,20 +155,22 @@ def sampling(batch: int, priors: list[str], edge: int) -> None:
         config = planned_brain if prior == "planned" else pixelcnn_brain
         settings = parse(PriorSettings, config.get_config(argument))
         reader = settings.plan.width if settings.plan.components else 0
-        network = build(settings.model, size, (edge, edge), reader)
+        levels = picturing.SIDE**2 if settings.picture.steps else 0
+        network = build(settings.model, size, (edge, edge), reader, levels)
         blank = jnp.zeros((batch, edge, edge), jnp.int32)
         plan = jnp.zeros((batch, edge, edge, 2)) if reader else None
+        plan = picturing.readable(settings, plan)
         params = jax.jit(network.init)(jax.random.key(0), blank, plan=plan)["params"]
         keys = jax.random.split(jax.random.key(1), batch)
         arguments = (params, keys, blank, jnp.ones(blank.shape, bool), plan)
         drawn, seconds = {}, {}
         for name, way in (("cached", sample_cached), ("naive", sample_naive)):
-            call = functools.partial(jax.jit(way, static_argnums=0), network, *arguments)
-            drawn[name] = np.asarray(call())
-            # the compiled naive way is timed once: it takes minutes
-            measured = report.seconds(
-                functools.partial(_wait, call), 3 if name == "cached" else 1, warmup=0
-            )
+            compiled = jax.jit(way, static_argnums=0).lower(network, *arguments).compile()
+            measured = []
+            for _ in range(4 if name == "cached" else 1):  # the naive way takes minutes
+                start = time.perf_counter()
+                drawn[name] = np.asarray(compiled(*arguments))
+                measured.append(time.perf_counter() - start)
             seconds[name] = report.median(measured)
         rows.append(
             {
@@ -206,8 +208,22 @@ def sheet(run: Path, out: Path, count: int, seed: int) -> None:
     print(f"{out.with_suffix('.png')}: {len(shown)} slices")
 
 
-def _wait(call: Callable[[], Any]) -> None:
-    jax.block_until_ready(call())
+def drawing(run: Path, count: int, seed: int) -> None:
+    """Seconds from plans to slices, everything compiled; what the flow of pictures takes of them."""
+    loaded = restoring.load(run).run
+    codec, indices = codec_below(loaded.spec, loaded.variables), np.arange(count)
+    rows = []
+    for measured in range(3):  # the first also compiles
+        start = time.perf_counter()
+        plan = planning.of_nobody(
+            loaded, seed + measured, "drawing", indices, None, codec.grid
+        ).maps
+        plan = picturing.drawn(loaded, seed + measured, "drawing", indices, plan)
+        pictured = time.perf_counter()
+        codec.decode(draw(loaded, seed + measured, "drawing", indices, plan=plan))
+        end = time.perf_counter()
+        rows.append({"slices": count, "seconds": end - start, "plan and picture": pictured - start})
+    print(report.table(rows[1:]))
 
 
 def train(workdir: Path, seeds: list[int], device: list[str]) -> None:
@@ -270,9 +286,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="maps drawn at once")
     parser.add_argument("--priors", default="planned", help="of the part sampling, by commas")
     parser.add_argument("--edge", type=int, default=32, help="codes along a side of a map")
-    parser.add_argument("--run", type=Path, default=Path("runs/planned_brain"), help="of the sheet")
+    parser.add_argument(
+        "--run", type=Path, default=Path("runs/planned_brain"), help="of sheet and drawing"
+    )
     parser.add_argument("--out", type=Path, default=Path("sheet"), help="of the sheet")
-    parser.add_argument("--count", type=int, default=50, help="drawn slices on the sheet")
+    parser.add_argument("--count", type=int, default=50, help="drawn slices")
     parser.add_argument("--workdir", type=Path, default=Path("runs/brain"))
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--device", default="auto", help="as for train.py")
@@ -284,6 +302,8 @@ def main() -> None:
         flops()
     elif options.part == "sampling":
         sampling(options.batch, options.priors.split(","), options.edge)
+    elif options.part == "drawing":
+        drawing(options.run, options.count, seeds[0])
     elif options.part == "sheet":
         sheet(options.run, options.out, options.count, seeds[0])
     elif options.part == "train":

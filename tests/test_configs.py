@@ -21,7 +21,17 @@ RESOLVED = json.loads((ROOT / "tests" / "resolved_configs.json").read_text())
 RECORDINGS = {"data.folds": "", "data.calibration": "", "data.minimum_visible": -1}  # (100 points)
 MIXED = RECORDINGS | {"data.extra_runs": False}
 MATCHER = MIXED | {"fixed.pitch": 1.548, "model.unit": 1.548}  # (32, 32)
-PLANLESS = {"plan.components": 0, "plan.heights": 12, "plan.width": 48}
+PLANLESS = {
+    "plan.components": 0,
+    "plan.heights": 12,
+    "plan.width": 48,
+    "picture.steps": 0,
+    "picture.widths": [48, 128, 192],
+    "picture.blocks": 2,
+    "picture.noise": 0.02,
+    "picture.without": 0.3,
+    "picture.codes_of": 1,
+}
 WITHOUT = {"data.anatomy": "template", "model.texture": False, "loss.texture": 0.0}
 PAIRLESS = {"loss.pair_weight": 0.0, "loss.pair_scale": 0.3}
 # Codes of digits find the two classes of the whole of MNIST: k-NN AUROC 0.99 for 0.80.

@@ -1,6 +1,7 @@
 """A prior that plans: heads of several slices, heights, holes that are not peeped into."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -16,12 +17,12 @@ from lvae.runs import loop
 from lvae.tasks import restoring
 from lvae.tasks.brain.codec.task import TASK as CODEC
 from lvae.tasks.brain.painting import Source
-from lvae.tasks.brain.prior import planning
+from lvae.tasks.brain.prior import picturing, planning
 from lvae.tasks.brain.prior.below import codec_below
 from lvae.tasks.brain.prior.exploring import MODE, RepaintOptions, repaint_plan
 from lvae.tasks.brain.prior.modes import MODES, PriorOptions, StackOptions
 from lvae.tasks.brain.prior.network import build, network
-from lvae.tasks.brain.prior.settings import ModelSettings
+from lvae.tasks.brain.prior.settings import ModelSettings, PictureSettings
 from lvae.tasks.brain.prior.task import TASK as PRIOR
 from lvae.tasks.task import Request
 
@@ -44,7 +45,7 @@ def loaded(tmp_path_factory):
     config = vqvae_brain.get_config("folds:smoke")
     config.data.path = str(root)
     loop.train(CODEC, config, root / "vqvae")
-    config = planned_brain.get_config("smoke")
+    config = planned_brain.get_config("pictures:smoke")
     config.vqvae = str(root / "vqvae")
     loop.train(PRIOR, config, root / "prior")
     return restoring.load(root / "prior")
@@ -131,8 +132,12 @@ def test_thorough_measures_tell_whose_fault_it_is(loaded):
 
 def test_a_prior_without_plans_knows_no_heads(loaded):
     settings = dataclasses.replace(
-        loaded.run.settings, plan=dataclasses.replace(loaded.run.settings.plan, components=0)
+        loaded.run.settings,
+        plan=dataclasses.replace(loaded.run.settings.plan, components=0),
+        picture=PictureSettings(),
     )
+    with pytest.raises(ValueError, match="pictures are drawn from plans"):
+        dataclasses.replace(settings, picture=PictureSettings(steps=2))
     plain = dataclasses.replace(loaded.run, settings=settings)
     for mode, options in (("stack", StackOptions()), ("prior", PriorOptions(height=0.5))):
         with pytest.raises(UserError, match="has no plans; train configs/planned_brain"):
@@ -152,8 +157,10 @@ def test_a_decoder_with_texture_gives_one_slice_for_one_map(loaded):
 def test_cached_sampling_with_a_plan_equals_the_whole_network():
     """The likeliest codes of the cached way are those of whole passes, and the plan counts."""
     settings = ModelSettings(features=8, embedding=4, kernel=3, blocks="GG2", dropout=0.0)
-    model = build(settings, codes=5, grid=(4, 4), reader=4)
-    plan = jax.random.normal(jax.random.key(2), (3, 4, 4, 2))
+    model = build(settings, codes=5, grid=(4, 4), reader=4, levels=1)
+    plan = jax.random.normal(
+        jax.random.key(2), (3, 4, 4, 3)
+    )  # grey value, a picture's or not, height
     blank = jnp.zeros((3, 4, 4), jnp.int32)
     params = jax.jit(model.init)(jax.random.key(0), blank, plan=plan)["params"]
     keys = jax.random.split(jax.random.key(9), len(jax.tree.leaves(params)))
@@ -178,11 +185,12 @@ def test_a_reader_without_a_plan_is_refused_and_so_is_a_plan_without_a_reader():
     free, keys = jnp.ones(blank.shape, bool), jax.random.split(jax.random.key(1), 1)
     for reader, right, wrong in ((4, plan, None), (0, None, plan)):
         model = build(settings, codes=5, grid=(4, 4), reader=reader)
-        params = model.init(jax.random.key(0), blank, plan=right)["params"]
+        shapes = jax.eval_shape(model.init, jax.random.key(0), blank, plan=right)
+        sample = functools.partial(raster_sampling.sample_cached, model)
         with pytest.raises(ValueError, match="a plan goes with"):
-            model.apply({"params": params}, blank, plan=wrong)
+            jax.eval_shape(model.apply, shapes, blank, plan=wrong)
         with pytest.raises(ValueError, match="a plan goes with"):
-            raster_sampling.sample_cached(model, params, keys, blank, free, plan=wrong)
+            jax.eval_shape(sample, shapes["params"], keys, blank, free, plan=wrong)
 
 
 def test_a_painted_region_is_redrawn_by_a_plan_that_does_not_see_it(loaded):
@@ -208,6 +216,14 @@ def test_a_painted_region_is_redrawn_by_a_plan_that_does_not_see_it(loaded):
     other = np.where(np.kron(cells, np.ones((edge, edge), bool)), 255, image).astype(np.uint8)
     plans = [planning.maps_of_images(run, one[None], codec.grid, 3, seen) for one in (image, other)]
     np.testing.assert_array_equal(*plans)
+    pictures = [
+        picturing.drawn(run, 3, MODE, np.arange(1), plan, one[None], seen)
+        for plan, one in zip(plans, (image, other))
+    ]
+    np.testing.assert_array_equal(*pictures)
+    real = picturing.of_slices(image[None] / 255, codec.grid)
+    shown = picturing.as_read(np, real, plans[0])[seen]
+    np.testing.assert_allclose(pictures[0][seen], shown, atol=1e-6)
 
 
 def test_the_reference_has_no_reader(loaded):

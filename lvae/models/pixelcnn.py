@@ -22,6 +22,7 @@ from lvae.models.causal_layers import (
     ReferenceBlock,
     Rows,
 )
+from lvae.models.picture_evidence import PictureEvidence
 from lvae.models.pixelcnn_blocks import block_kinds
 from lvae.models.plan_reader import Guide, Plan, PlanReader
 
@@ -44,7 +45,8 @@ class PixelCNN(nn.Module):
     vector per position to the features and a learned table of logits to the output: where in the
     head a code lies says what it may be. Filled with `place_logits`, the table is where learning
     starts; the network itself starts at zero. dropout: of the features before the blocks, while
-    training.
+    training. reader: width of what reads plans; 0: none are read. levels: grey values that a plan
+    starts with at every code, followed by 1 where they are a picture's: see `PictureEvidence`; 0: none.
     """
 
     size: int
@@ -58,6 +60,7 @@ class PixelCNN(nn.Module):
     places: bool
     dropout: float
     reader: int = 0
+    levels: int = 0
 
     def setup(self) -> None:
         if self.embedding:
@@ -72,6 +75,8 @@ class PixelCNN(nn.Module):
             self.table = self.param("table", nn.initializers.zeros, shape)
         if self.reader:
             self.read = PlanReader(self.reader, self.features)
+        if self.levels:
+            self.evidence = PictureEvidence(self.size, self.levels)
         self.layers = [self._block(kind, apart) for kind, apart in block_kinds(self.blocks)]
         if self.places:
             self.normalise = nn.LayerNorm()
@@ -91,14 +96,21 @@ class PixelCNN(nn.Module):
         return self.embed(codes) if self.embedding else jax.nn.one_hot(codes, self.size)
 
     def guide(self, plan: Plan | None) -> Guide | None:
-        """What a plan adds to the features, everywhere at once; None of a network without a reader.
+        """What a plan adds to the features and, with `levels`, to the logits, everywhere at once; None
+        of a network without a reader.
 
         Raises:
           ValueError: a reader without a plan, which it was never trained without, or a plan without.
         """
         if (plan is not None) != bool(self.reader):
             raise ValueError("a plan goes with a network that reads plans, and the other way round")
-        return None if plan is None else self.read(plan)
+        if plan is None:
+            return None
+        read = self.read(plan)
+        if not self.levels:
+            return read
+        blocks, shown = plan[..., : self.levels], plan[..., self.levels : self.levels + 1]
+        return jnp.concatenate([read, self.evidence(blocks, shown)], -1)
 
     def __call__(
         self,
@@ -112,14 +124,18 @@ class PixelCNN(nn.Module):
         """Logits from the vectors that stand for codes: with these in hand causality has a
         gradient."""
         x = self.first(vectors)
-        guide = self.guide(plan)
+        guide, told = self.guide(plan), jnp.zeros(())
         if guide is not None:
-            x = x + guide
+            x, told = x + guide[..., : self.features], self._told(guide)
         x = x + self.place if self.places else nn.relu(x)
         x = self.drop(x, deterministic=not training)
         for layer in self.layers:
             x = layer(x)
-        return self._logits(x, self.table) if self.places else self._logits(x)
+        return (self._logits(x, self.table) if self.places else self._logits(x)) + told
+
+    def _told(self, guide: Array) -> Array:
+        """What of a guide is added to the logits."""
+        return guide[..., self.features :] if self.levels else jnp.zeros(())
 
     def _logits(self, x: Array, table: Array | float = 0.0) -> Array:
         """From the last features."""
@@ -136,10 +152,11 @@ class PixelCNN(nn.Module):
     ) -> tuple[Caches, Rows]:
         """Logits at the next position in raster order, from all codes that were `put` before it."""
         seen, rest = caches
-        x = self.first.read(seen, position)
+        x, told = self.first.read(seen, position), jnp.zeros(())
         if guide is not None:
-            corner = (0, position[0], position[1], 0)
-            x = x + jax.lax.dynamic_slice(guide, corner, (len(x), 1, 1, self.features))[:, 0, 0]
+            corner, size = (0, position[0], position[1], 0), (len(x), 1, 1, guide.shape[-1])
+            part = jax.lax.dynamic_slice(guide, corner, size)[:, 0, 0]
+            x, told = x + part[:, : self.features], self._told(part)
         if self.places:
             place = (0, position[0], position[1], 0)
             x = x + jax.lax.dynamic_slice(self.place, place, (1, 1, 1, self.features))[:, 0, 0]
@@ -150,10 +167,10 @@ class PixelCNN(nn.Module):
             cache, x = layer.step(cache, x, position)
             after.append(cache)
         if not self.places:
-            return (seen, after), self._logits(x)
+            return (seen, after), self._logits(x) + told
         place = (0, position[0], position[1], 0)
         here = jax.lax.dynamic_slice(self.table, place, (1, 1, 1, self.size))[:, 0, 0]
-        return (seen, after), self._logits(x, here)
+        return (seen, after), self._logits(x, here) + told
 
     def put(self, caches: Caches, codes: Int[Array, " batch"], position: Position) -> Caches:
         """Caches that know which codes were drawn at a position."""

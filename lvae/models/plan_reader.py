@@ -10,7 +10,7 @@ from lvae.models.convolution import Conv
 
 DISTANCES = (1, 2, 4, 8)  # between the pixels that each block reads: together they see 15 far
 
-Plan = Float[Array, "batch rows columns 2"]  # grey values in [0, 1] with noise; height in [0, 1]
+Plan = Float[Array, "batch rows columns channels"]  # grey values in [0, 1]; height in [0, 1], last
 Guide = Float[Array, "batch rows columns width"]
 
 
@@ -25,7 +25,7 @@ class PlanReader(nn.Module):
 
     @nn.compact
     def __call__(self, plan: Plan) -> Guide:
-        picture, height = plan[..., :1], plan[..., 1:]
+        picture, height = plan[..., :-1], plan[..., -1:]
         waves = [jnp.sin(jnp.pi * count * height) for count in (0.5, 1.0, 2.0, 3.0)]
         x = jnp.concatenate([picture, picture[:, :, ::-1], height, *waves], -1)
         x = Conv(self.width, (3, 3))(x)

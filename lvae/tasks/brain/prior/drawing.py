@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Int, Key
 from lvae.keys import per_index, stream
 from lvae.models import raster_sampling
 from lvae.tasks.brain.codec.codec import Maps
-from lvae.tasks.brain.prior import planning
+from lvae.tasks.brain.prior import picturing, planning
 from lvae.tasks.brain.prior.network import network
 from lvae.tasks.brain.prior.planning import PlanMaps
 from lvae.tasks.brain.prior.settings import Settings
@@ -33,6 +33,7 @@ def draw(
     grid = network(run.settings, run.spec).grid
     if plan is None and run.settings.plan.components:
         plan = planning.of_nobody(run, seed, stream_name, indices, None, grid).maps
+        plan = picturing.drawn(run, seed, stream_name, indices, plan)
     blank = np.zeros((len(indices), *grid), np.int32)
     free = np.ones(blank.shape, bool)
     return redraw(run, seed, stream_name, indices, blank, free, factor, plan)
@@ -51,6 +52,7 @@ def redraw(
     """The code maps with the codes under `free` drawn anew."""
     settings = run.settings.sampling
     module = network(run.settings, run.spec)
+    plan = picturing.readable(run.settings, plan)
     drawn = []
     for first in range(0, len(indices), SAMPLE_BATCH):
         rows = np.arange(first, min(first + SAMPLE_BATCH, len(indices)))

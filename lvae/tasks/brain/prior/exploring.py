@@ -13,7 +13,7 @@ from lvae.tasks.brain import painting
 from lvae.tasks.brain.codec.codec import Codec
 from lvae.tasks.brain.codec.modes import npy
 from lvae.tasks.brain.painting import Source
-from lvae.tasks.brain.prior import planning
+from lvae.tasks.brain.prior import picturing, planning
 from lvae.tasks.brain.prior.below import codec_below, data_of
 from lvae.tasks.brain.prior.drawing import SAMPLE_BATCH, redraw
 from lvae.tasks.brain.prior.settings import Settings
@@ -60,6 +60,7 @@ def repaint_plan(run: Run[Settings], codec: Codec, source: Source, request: Requ
             free = np.repeat(mask[None], len(indices), axis=0)
             shown = np.repeat(image[None], len(indices), axis=0)
             plan = planning.maps_of_images(run, shown, codec.grid, request.seed, ~free)
+            plan = picturing.drawn(run, request.seed, MODE, indices, plan, shown, ~free)
             codes = redraw(run, request.seed, MODE, indices, codes, free, options.factor, plan)
         levels = to_levels(codec.decode(codes))
         return [

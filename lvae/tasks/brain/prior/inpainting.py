@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from lvae.tasks.brain.codec.codec import Maps
-from lvae.tasks.brain.prior import planning
+from lvae.tasks.brain.prior import picturing, planning
 from lvae.tasks.brain.prior.drawing import Indices, redraw
 from lvae.tasks.brain.prior.network import surprises
 from lvae.tasks.brain.prior.settings import Settings
@@ -39,7 +39,9 @@ def fill(
     best, lowest = codes, np.full(len(codes), np.inf)
     for candidate in range(run.settings.sampling.candidates):
         plan = planning.maps_of_images(run, images, grid, candidate, ~free)
-        drawn = redraw(run, seed, f"inpaint {candidate}", indices, codes, free, plan=plan)
+        name = f"inpaint {candidate}"
+        picture = picturing.drawn(run, seed, name, indices, plan, images, ~free)
+        drawn = redraw(run, seed, name, indices, codes, free, plan=picture)
         total = surprises(run, drawn, plan).sum((1, 2))
         better = total < lowest
         best = np.where(better[:, None, None], drawn, best)

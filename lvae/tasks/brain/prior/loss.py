@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, Key, PyTree
 
 from lvae.tasks.brain import slices
-from lvae.tasks.brain.prior import below, planning
+from lvae.tasks.brain.prior import below, picturing, planning
 from lvae.tasks.brain.prior.augmentation import augmented
 from lvae.tasks.brain.prior.network import network
 from lvae.tasks.brain.prior.settings import Settings
@@ -29,11 +29,14 @@ def spec(settings: Settings, splits: Splits) -> Spec:
     facts = below.facts(below.find(settings))
     if settings.plan.components:
         facts["last_slice"] = int(splits["train"]["slice"].max())
+    if settings.picture.steps:
+        grid = below.find(settings).settings.grid
+        facts["window"] = picturing.window_of(splits["train"]["image"], grid)
     return spec_of(splits, **facts)
 
 
 def loss(settings: Settings, spec: Spec) -> LossFunction:
-    """Cross-entropy of the codes, in nats per code.
+    """Cross-entropy of the codes, in nats per code; with pictures, the flow's loss beside it.
 
     The frozen encoder runs inside the loss, so that images can be mirrored, shifted and dimmed
     before they become codes: fresh maps every step from the same slices.
@@ -43,21 +46,33 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
         network(settings, spec),
         below.settings_of(spec),
     )
+    grid = codec_settings.grid
 
     def value(
         params: PyTree, buffers: PyTree, batch: Batch, key: Key[Array, ""], step: Int[Array, ""]
     ) -> Any:
         del step
-        plan = None
-        codec = below.codec_in(codec_settings, buffers)
+        plan, flow_loss = None, {}
         images = augmented(batch["image"], jax.random.fold_in(key, 0), weights)
-        codes = jax.lax.stop_gradient(codec.codes_of(images))
         if settings.plan.components:
             places = planning.places_of(batch["slice"], spec, settings.plan)
             draw_key = jax.random.fold_in(key, 2)
-            plan = planning.while_training(
-                buffers["plan"], images, places, draw_key, codec_settings.grid
+            plan = planning.while_training(buffers["plan"], images, places, draw_key, grid)
+        if plan is not None and settings.picture.steps:
+            pictures, flow_key = picturing.of_slices(images, grid), jax.random.fold_in(key, 3)
+            scale, flow = buffers[picturing.PARAMS], params[picturing.PARAMS]
+            flow_loss = {
+                "picture_loss": picturing.loss(
+                    settings, spec, flow, scale, pictures, plan, flow_key
+                )
+            }
+            few = settings.picture.codes_of
+            images, pictures, plan = images[:few], pictures[:few], plan[:few]
+            plan = picturing.while_training(
+                settings.picture, pictures, plan, jax.random.fold_in(key, 4)
             )
+        codes = below.codec_in(codec_settings, buffers).codes_of(images)
+        codes = jax.lax.stop_gradient(codes)
         logits: Any = module.apply(
             {"params": params},
             codes,
@@ -68,7 +83,8 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
         logs = jax.nn.log_softmax(logits)
         nats = -jnp.take_along_axis(logs, codes[..., None], axis=-1)[..., 0].mean((1, 2))
         smooth = -logs.mean((1, 2, 3))
-        total = (1 - weights.label_smoothing) * nats + weights.label_smoothing * smooth
-        return jnp.mean(total), ({"nats_per_code": nats}, buffers)
+        total = jnp.mean((1 - weights.label_smoothing) * nats + weights.label_smoothing * smooth)
+        total += sum(part.mean() for part in flow_loss.values())
+        return total, ({"nats_per_code": nats, **flow_loss}, buffers)
 
     return value

@@ -12,7 +12,7 @@ from lvae.imaging.levels import to_levels
 from lvae.imaging.sheets import png
 from lvae.tasks.brain.codec import modes as codec_modes
 from lvae.tasks.brain.codec.modes import FORMATS, npy
-from lvae.tasks.brain.prior import planning
+from lvae.tasks.brain.prior import picturing, planning
 from lvae.tasks.brain.prior.below import codec_below, data_of
 from lvae.tasks.brain.prior.drawing import SAMPLE_BATCH, Indices, draw
 from lvae.tasks.brain.prior.inpainting import fill, hole
@@ -99,6 +99,7 @@ def _new_slices(
         if run.settings.plan.components:
             planned = planning.of_nobody(run, request.seed, name, heads, heights, codec.grid)
         plan = None if planned is None else planned.maps
+        plan = picturing.drawn(run, request.seed, name, heads, plan)
         codes = draw(run, request.seed, name, indices, request.options.factor, plan)
         levels = to_levels(codec.decode(codes))
 

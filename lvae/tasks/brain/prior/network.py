@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from lvae.models import pixelcnn
 from lvae.models.batching import in_batches
 from lvae.tasks.brain.codec.codec import Maps
-from lvae.tasks.brain.prior import below, planning
+from lvae.tasks.brain.prior import below, picturing, planning
 from lvae.tasks.brain.prior.planning import PlanMaps
 from lvae.tasks.brain.prior.settings import ModelSettings, Settings
 from lvae.tasks.brain.slices import spread_out
@@ -25,15 +25,16 @@ def network(settings: Settings, spec: Spec) -> pixelcnn.PixelCNN:
     """The network for the codes of the VQ-VAE below."""
     codec = below.settings_of(spec)
     reader = settings.plan.width if settings.plan.components else 0
-    return build(settings.model, codec.model.codes, codec.grid, reader)
+    levels = picturing.SIDE**2 if settings.picture.steps else 0
+    return build(settings.model, codec.model.codes, codec.grid, reader, levels)
 
 
 def build(
-    model: ModelSettings, codes: int, grid: tuple[int, int], reader: int = 0
+    model: ModelSettings, codes: int, grid: tuple[int, int], reader: int = 0, levels: int = 0
 ) -> pixelcnn.PixelCNN:
     """The network for a number of codes and the rows and columns of a map; reader: width of what
-    reads plans, 0 without."""
-    return pixelcnn.PixelCNN(size=codes, grid=grid, reader=reader, **dataclasses.asdict(model))
+    reads plans, 0 without; levels: grey values of a picture per code, 0 without."""
+    return pixelcnn.PixelCNN(codes, grid, reader=reader, levels=levels, **dataclasses.asdict(model))
 
 
 def init(settings: Settings, spec: Spec, key: Key[Array, ""]) -> Variables:
@@ -44,8 +45,14 @@ def init(settings: Settings, spec: Spec, key: Key[Array, ""]) -> Variables:
     plan = None
     if module.reader:
         buffers["plan"] = planning.blank(settings.plan, module.grid)
-        plan = jnp.zeros((1, *module.grid, 2))
-    return {"params": module.init(key, blank, plan=plan)["params"], "buffers": buffers}
+        plan = picturing.readable(settings, jnp.zeros((1, *module.grid, 2)))
+    params = dict(module.init(key, blank, plan=plan)["params"])
+    if settings.picture.steps:
+        picture_key = jax.random.fold_in(key, 1)
+        params[picturing.PARAMS], buffers[picturing.PARAMS] = picturing.init(
+            settings, spec, picture_key
+        )
+    return {"params": params, "buffers": buffers}
 
 
 def prepare(settings: Settings, variables: Variables, splits: Splits) -> Variables:
@@ -66,6 +73,11 @@ def prepare(settings: Settings, variables: Variables, splits: Splits) -> Variabl
     buffers: dict[str, PyTree] = {"codec": frozen}
     if settings.plan.components:
         buffers["plan"] = planning.fitted(settings, splits["train"], codec.grid)
+    if settings.picture.steps:
+        buffers[picturing.PARAMS] = picturing.scales(
+            settings, buffers["plan"], splits["train"], codec.grid
+        )
+        params["evidence"] = picturing.evidence(codec, splits["train"])
     return {"params": params, "buffers": buffers}
 
 
@@ -79,7 +91,7 @@ def surprises(
     """-ln p of every code of every map given those before it and the plan, in nats."""
     module = network(run.settings, run.spec)
     function = functools.partial(_surprises, module, run.variables["params"])
-    given = () if plan is None else (plan,)
+    given = () if plan is None else (picturing.readable(run.settings, plan),)
     return in_batches(function, codes, *given, size=run.settings.evaluation.batch_size)
 
 

@@ -63,6 +63,30 @@ class PlanSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class PictureSettings:
+    """What is drawn between plan and codes: a picture with 2 x 2 grey values per code, by a flow; see
+    `lvae.models.picture_flow`."""
+
+    steps: int = 0  # from noise to a picture; 0: codes are drawn from the plan
+    widths: tuple[int, int, int] = (48, 128, 192)  # of the flow's three levels, fine to coarse
+    blocks: int = 2  # of a level, on the way down and up
+    noise: float = 0.02  # grey values: deviation, added to the pictures that codes are learned from
+    without: float = 0.3  # share of slices whose codes are learned from the plan alone
+    codes_of: int = 1  # slices of every batch whose codes are learned; the flow learns from all
+
+    def __post_init__(self) -> None:
+        if min(self.blocks, self.codes_of, *self.widths) < 1 or self.widths[-1] % 4:
+            raise ValueError(
+                f"blocks={self.blocks}, codes_of={self.codes_of}, widths={self.widths}: must be at least "
+                "1, the last width a multiple of 4"
+            )
+        if self.steps < 0 or self.noise < 0.0:
+            raise ValueError(f"steps={self.steps}, noise={self.noise}: must be at least 0")
+        if not 0.0 <= self.without <= 1.0:
+            raise ValueError(f"without={self.without}: must be in [0, 1]")
+
+
+@dataclasses.dataclass(frozen=True)
 class LossSettings:
     """How slices are varied before they are encoded, and what a code costs."""
 
@@ -129,7 +153,15 @@ class Settings:
     sampling: SamplingSettings
     evaluation: EvaluationSettings
     plan: PlanSettings = PlanSettings()
+    picture: PictureSettings = PictureSettings()
     # Run directory of the VQ-VAE whose codes are modelled, from the folder in which training is
     # begun; only training needs it.
     vqvae: str = ""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.picture.steps and not self.plan.components:
+            raise ValueError(
+                f"picture.steps={self.picture.steps}: pictures are drawn from plans, of which "
+                "plan.components=0 has none"
+            )
