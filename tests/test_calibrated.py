@@ -17,6 +17,7 @@ from lvae.tasks.grids.calibrated import (
     epipolar_px,
     in_mm,
     measured_endoscope,
+    possible_rays,
 )
 from lvae.tasks.grids.data import load_recordings
 from lvae.tasks.grids.settings import DataSettings
@@ -65,6 +66,20 @@ def test_known_depth_comes_back_to_what_rounding_explains(settings, recordings):
     # moved, turned and enlarged as a whole to come nearer.
     assert epipolar_px(spec, points, visible) == pytest.approx(1 / np.sqrt(12), rel=0.1)
     assert np.nanmax(apart) < 0.5
+
+
+def test_the_ray_of_a_point_is_possible_and_most_others_are_not(settings, recordings):
+    points, visible = recordings["points"][0], recordings["visible"][0]
+    spec = kept(settings, recordings)
+    possible = possible_rays(spec, points[visible])
+    own = np.flatnonzero(visible)
+    assert possible[np.arange(len(own)), own].all()
+    # A quarter of 7 px to either side of a line, of rays some 6 px apart across their lines.
+    assert possible.mean() < 0.25
+    assert (
+        possible_rays(kept(DataSettings(width=256, height=512), recordings), points[visible])
+        is None
+    )
 
 
 def test_what_spec_json_keeps_is_the_calibration(settings, recordings):

@@ -1,9 +1,11 @@
 """The explorer's page of every system: what it shows is what its command draws; untrained networks."""
 
 import argparse
+import contextlib
 import shlex
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -156,29 +158,29 @@ def browser():
         yield started
 
 
-@pytest.fixture
-def served(explored):
+@contextlib.contextmanager
+def serve_in_thread(session: Session) -> Iterator[str]:
     """The address of a page that is answered by a thread of this process."""
     uvicorn = pytest.importorskip("uvicorn")
     from lvae.explorer import server
 
-    running = []
-
-    def serve(name: str) -> str:
-        session = explored(name)
-        listening = server.listen("127.0.0.1", None, 18717, 100)
-        app = server.application(session, "token", frozenset())
-        served = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-        thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]})
-        thread.start()
-        running.append((served, thread, listening))
-        return f"http://127.0.0.1:{listening.getsockname()[1]}/#token=token"
-
-    yield serve
-    for served, thread, listening in running:
+    listening = server.listen("127.0.0.1", None, 18717, 100)
+    app = server.application(session, "token", frozenset())
+    served = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/#token=token"
+    finally:
         served.should_exit = True
         thread.join()
         listening.close()
+
+
+@pytest.fixture
+def served(explored):
+    with contextlib.ExitStack() as running:
+        yield lambda name: running.enter_context(serve_in_thread(explored(name)))
 
 
 def middle(page, row: int, column: int) -> tuple[float, float]:

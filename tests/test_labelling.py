@@ -120,6 +120,26 @@ def test_a_frame_learns_from_the_next_one():
     np.testing.assert_array_equal(second.ray, kept[order])
 
 
+def test_a_track_is_surer_than_what_a_frame_says_of_itself():
+    """A frame that is sure of a row too much, in each step and point of a column, yields to the frames
+    on both sides; within one frame nothing speaks against it."""
+    kept = RAYS[RAYS // COLUMNS < ROWS - 1]
+    # Of the middle column the last point is missing, so that a row too much fits, too.
+    kept = kept[kept != RAYS[2 + COLUMNS * (ROWS - 2)]]
+    off = np.where(kept % COLUMNS == 2, kept + COLUMNS, kept)
+    right = evidence(kept)
+    row = off // COLUMNS
+    steps = right.steps
+    misled = right._replace(
+        row=one_hot(row, ROWS, 2.0),
+        steps=steps._replace(row=one_hot(row[steps.second] - row[steps.first] + 2, 5, 6.0)),
+    )
+    np.testing.assert_array_equal(label([misled])[0].ray, off)
+    track = np.stack([np.arange(len(kept))] * 2, axis=1)
+    found = label([right, right, misled, right, right], [track] * 4)
+    np.testing.assert_array_equal(found[2].ray, kept)
+
+
 def test_rays_that_a_calibration_excludes_are_not_given():
     possible = np.ones((len(RAYS), len(RAYS)), bool)
     possible[3, 3] = False

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +20,16 @@ from lvae.models.point_network import REACH, Evidence, Links
 from lvae.runs import loop, modes
 from lvae.runs.export.writer import Layout
 from lvae.tasks import restoring
-from lvae.tasks.grids.registration_points.clutter import hide_runs, with_strays
+from lvae.tasks.grids.registration_points.clutter import hide_runs, sink, with_strays
 from lvae.tasks.grids.registration_points.loss import surprise
-from lvae.tasks.grids.registration_points.matching import match_points
+from lvae.tasks.grids.registration_points.matching import (
+    TOGETHER,
+    match_as_one,
+    match_points,
+    with_neighbours,
+)
 from lvae.tasks.grids.registration_points.modes import MatchOptions
+from lvae.tasks.grids.registration_points.recordings import open_recording
 from lvae.tasks.grids.registration_points.settings import PointAugmentationSettings, Settings
 from lvae.tasks.grids.registration_points.task import TASK
 from lvae.tasks.task import Request
@@ -85,6 +92,33 @@ def test_runs_are_hidden_in_half_of_the_frames_and_more_than_single_points():
     assert np.asarray(hide_runs(jax.random.key(0), visible, still)).all()
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sunken_points_are_torn_from_one_side_and_keep_their_order(sign):
+    row, column = np.mgrid[:18, :18]
+    flat = np.stack([20.0 * column + 100, 600 - 25.0 * row], -1).astype(np.float32)
+    points = jnp.asarray(np.repeat(flat[None], 64, axis=0))
+    visible = jnp.ones((64, 18, 18), bool)
+    settings = PointAugmentationSettings(sunken=1.0, sunken_rows=3.0 * sign)
+    sunk = quick(lambda key: sink(key, points, visible, settings))
+    moved, seen = map(np.asarray, sunk(jax.random.key(0)))
+    away = moved - flat
+    rows_on = -sign * away[..., 1] / 25
+    assert rows_on.min() > -1e-4
+    assert 2 < rows_on.max() <= 3.0001
+    assert np.mean(rows_on.max((1, 2)) > 0.5) > 0.5  # of frames: nearer to the next row
+    assert np.all((rows_on > 1e-3).any(1).sum(1) <= 2)  # columns
+    assert np.all(np.diff(moved[..., 1], axis=1) < -12)  # the order along columns stays
+    assert np.all(np.abs(away[..., 0]) <= 0.25 * 20 * rows_on + 1e-3)
+    lost = ~seen[:, ::-sign]  # from the end that points are moved to
+    assert 0.1 < lost.any((1, 2)).mean() < 0.7
+    assert np.all(lost[:, 1:] <= lost[:, :-1])
+    assert lost.sum((1, 2)).max() <= 2 * 4
+    still = quick(lambda key: sink(key, points, visible, PointAugmentationSettings(sunken=0.0)))
+    kept = still(jax.random.key(0))
+    np.testing.assert_array_equal(kept[0], points)
+    assert kept[1].all()
+
+
 def test_stray_points_come_behind_the_others_and_about_them():
     points = np.random.default_rng(0).uniform(100, 300, (64, 9, 2)).astype(np.float32)
     visible = np.ones((64, 9), bool)
@@ -135,20 +169,15 @@ def test_nothing_is_surprising_to_who_knows_and_log_n_to_who_does_not():
         np.testing.assert_allclose(parts[f"{name}_nats"], np.log(choices), rtol=1e-5)
 
 
-def test_the_loss_is_the_sum_of_its_parts_and_has_a_gradient(splits):
-    settings = configuration.parse(Settings, config_of())
-    spec = TASK.spec(settings, splits)
-    variables = quick(lambda key: TASK.init(settings, spec, key))(jax.random.key(0))
-    batch = {name: jnp.asarray(splits["train"][name][:2]) for name in ("points", "visible")}
-    value = quick(
-        jax.value_and_grad(
-            lambda params, key: TASK.loss(settings, spec)(params, {}, batch, key, jnp.int32(0)),
-            has_aux=True,
-        )
-    )
-    (total, (parts, _)), slope = value(variables["params"], jax.random.key(1))
-    np.testing.assert_allclose(total, sum(parts.values()), rtol=1e-6)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slope))
+def test_the_loss_is_the_sum_of_its_parts_and_has_a_gradient(loaded):
+    lines = (loaded.run.workdir / "metrics.jsonl").read_text().splitlines()
+    rows = [row for row in map(json.loads, lines) if "loss" in row]
+    assert rows
+    for row in rows:
+        nats = [value for name, value in row.items() if name.endswith("_nats")]
+        assert len(nats) == 5
+        np.testing.assert_allclose(row["loss"], sum(nats), rtol=1e-5)
+        assert 0 < row["gradient_norm"] < np.inf
 
 
 def frame_of(splits, row=0):
@@ -201,6 +230,48 @@ def test_match_reads_pages_of_any_size_and_shards_change_nothing(tmp_path, split
     for name in ("film_0.json", "film_1.json"):
         one, other = ((tmp_path / folder / name).read_bytes() for folder in ("whole", "parts"))
         assert one == other
+
+
+def test_match_reads_a_video(tmp_path, splits, loaded):
+    """Written by OpenCV without loss; a frame is the same whatever was read before it."""
+    cv2 = pytest.importorskip("cv2")
+    film = tmp_path / "film.avi"
+    codec = cv2.VideoWriter_fourcc(*"FFV1")
+    writer = cv2.VideoWriter(str(film), codec, 25, (768, 768), isColor=False)
+    images = [render(*frame_of(splits, row)) for row in (0, 1)]
+    for image in [*images, images[0]]:
+        writer.write(image)
+    writer.release()
+    recording = open_recording(film, (768, 768))
+    assert list(recording.names) == ["film_0", "film_1", "film_2"]
+    for place in (1, 0, 2, 1):
+        np.testing.assert_array_equal(recording.read(place).image, images[place % 2])
+    modes.draw(loaded, Request("match", data=film, options=MatchOptions()), tmp_path / "out")
+    first, last = (json.loads((tmp_path / "out" / f"film_{n}.json").read_text()) for n in (0, 2))
+    assert first == last
+    assert len(first) > 100
+    film.write_bytes(film.read_bytes()[:300])
+    with pytest.raises(UserError, match="holds no frames"):
+        open_recording(film, (768, 768))
+
+
+def test_a_video_without_opencv_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    (tmp_path / "film.MP4").write_bytes(b"")
+    with pytest.raises(UserError, match=r"pip install 'lvae\[video\]'"):
+        open_recording(tmp_path / "film.MP4", (768, 768))
+
+
+def test_blocks_of_a_long_recording_are_those_of_the_whole(splits, loaded):
+    """What the mode labels block by block is what `match_points` labels at once."""
+    points = [frame_of(splits, row % 2) for row in range(TOGETHER + 3)]
+    points = [grid[seen] for grid, seen in points]
+    whole = match_points(loaded.run, points, in_time=True)
+    for start, end in ((0, TOGETHER), (TOGETHER, TOGETHER + 3)):
+        first, last = with_neighbours(start, end, len(points))
+        part = match_as_one(loaded.run, points[first:last])[start - first : end - first]
+        for one, other in zip(part, whole[start:end], strict=True):
+            np.testing.assert_array_equal(one.ray, other.ray)
 
 
 def test_corrections_stay(splits, loaded):

@@ -36,7 +36,8 @@ def append(
             lines = list(journal.finished_lines(manifest))
         else:
             journal.write_manifest(manifest, header, [])
-        name = drawn.names[len(lines)]
+        name = drawn.name or drawn.names[len(lines)]
+        lines = [line for line in lines if json.loads(line)["name"] != name]
         for suffix, content in files.items():
             atomic.write_bytes(out / f"{name}{suffix}", content)
         entry: dict[str, Any] = {"name": name, **records.plain(drawn.provenance)}

@@ -233,6 +233,7 @@ def _picture(picture: Picture) -> dict[str, Any]:
         "height": picture.height,
         "cells": picture.cells,
         "drags": picture.drags,
+        "named": picture.named,
         "layers": [_layer(layer) for layer in picture.layers],
     }
 

@@ -27,7 +27,7 @@ _ROUNDS = 10  # of messages; more change nothing on LASTEN
 _DAMPING = 0.1  # share of the last round's message that stays
 _NEVER = -1e3  # log of a chance beyond the grid's edge
 _WORST = -60.0  # log of the least chance of a ray, so that a sum of many stays exact
-_SAME = 5.0  # logit of no step between a point and itself in the next frame, over any other
+_LOST = -9.0  # log of the chance that two points of a track are not the same; on LASTEN 1 of 23,494
 _LEAST_FOLLOWED = 0.8  # of a frame's points; of two frames that have nothing in common, 0.4 are
 
 
@@ -129,11 +129,12 @@ def beliefs(
     own = own.astype(np.float32)
     if not pairs:
         return own
-    known = np.maximum(chances, _FLOOR).astype(np.float32)
+    known = chances.astype(np.float32)
     # Messages go both ways: pair p's to its second point is p, to its first pairs + p.
     sender = np.concatenate([steps.first, steps.second])
     receiver = np.concatenate([steps.second, steps.first])
     step = np.concatenate([known, known[:, ::-1]])
+    farther = step.min(axis=1, keepdims=True)  # chance of any step that is not among these
     back = np.concatenate([np.arange(pairs, 2 * pairs), np.arange(pairs)])
     order = np.argsort(receiver, kind="stable")
     starts = np.flatnonzero(np.diff(receiver[order], prepend=-1))
@@ -149,7 +150,7 @@ def beliefs(
     for _ in range(_ROUNDS):
         sent = summed()[sender] - message[back]
         padded[:, reach : reach + labels] = sent
-        new = np.repeat(sent.max(axis=1, keepdims=True) + _FLOOR, labels, axis=1)
+        new = np.repeat(sent.max(axis=1, keepdims=True) + farther, labels, axis=1)
         for place in range(2 * reach + 1):
             first = 2 * reach - place
             np.maximum(new, padded[:, first : first + labels] + step[:, place, None], out=new)
@@ -181,13 +182,18 @@ def _joined(
         )
         for frame, start in zip(frames, starts)
     ]
-    width = parts[0].row.shape[1]
-    for track, start, after in zip(tracks, starts, starts[1:]):
-        same = np.zeros((len(track), width))
-        same[:, width // 2] = _SAME
-        parts.append(Steps(track[:, 0] + start, track[:, 1] + after, same, same))
     first, second, row, column = (np.concatenate(part) for part in zip(*parts))
-    return _merged(Steps(first, second, log_softmax(row, axis=1), log_softmax(column, axis=1)))
+    within = _merged(Steps(first, second, log_softmax(row, axis=1), log_softmax(column, axis=1)))
+    parts = [
+        within._replace(
+            row=np.maximum(within.row, _FLOOR), column=np.maximum(within.column, _FLOOR)
+        )
+    ]
+    for track, start, after in zip(tracks, starts, starts[1:]):
+        same = np.full((len(track), row.shape[1]), _LOST)
+        same[:, row.shape[1] // 2] = 0.0
+        parts.append(Steps(track[:, 0] + start, track[:, 1] + after, same, same))
+    return Steps(*(np.concatenate(part) for part in zip(*parts)))
 
 
 def _merged(steps: Steps) -> Steps:

@@ -61,7 +61,8 @@ class Picture(NamedTuple):
 
     cells: rows and columns of a grid over the picture whose cells can be painted; the painted ones
     are the value of the control `painted`, "row:column,row:column". drags: name of the control that
-    says where points of the first layer were dragged to, "index:x:y,index:x:y".
+    says where points of the first layer were dragged to, "index:x:y,index:x:y". named: name of the
+    control that says of which row and column of a grid they are, "index:row:column,index:none".
     """
 
     title: str
@@ -71,6 +72,7 @@ class Picture(NamedTuple):
     layers: Sequence[Layer] = ()
     cells: tuple[int, int] | None = None
     drags: str = ""
+    named: str = ""
 
 
 class Drawn(NamedTuple):
@@ -78,6 +80,7 @@ class Drawn(NamedTuple):
 
     mode, seed, options: of `lvae sample`; options those that differ from the mode's defaults. names:
     of samples in a set. provenance: its entry in the manifest. files: content by suffix.
+    name: of the sample, in place of the next of `names`; one that was saved before is replaced.
     """
 
     mode: str
@@ -86,6 +89,7 @@ class Drawn(NamedTuple):
     names: Sequence[str]
     provenance: Note
     files: Callable[[], Mapping[str, bytes]]
+    name: str = ""
 
 
 class Shown(NamedTuple):

@@ -150,8 +150,8 @@ def epipolar_lines(rays: Rays) -> Float[np.ndarray, "*grid 3"]:
 
 def strays(
     camera: Camera, rays: Rays, points: Float[np.ndarray, "*points 2"]
-) -> Float[np.ndarray, "*points"]:
-    """How far points lie across the lines of their rays, px, signed."""
+) -> Float[np.ndarray, "..."]:
+    """How far points lie across the lines of their rays, px, signed; points and rays are broadcast."""
     lines = epipolar_lines(rays)
     plane = to_plane(camera, points)
     distance = (plane * lines[..., :2]).sum(-1) + lines[..., 2]

@@ -73,8 +73,10 @@ function choice(control, state, updates) {
   const options = control.choices.map((text) => element("option", { value: text, textContent: text }));
   const select = element("select", { id: control.name }, ...options);
   select.addEventListener("change", () => {
-    const left = control.name === "example" && state.controls.has("moved") ? { moved: "" } : {};
-    state.change({ [control.name]: select.value, ...left });
+    // What was done to the points of one frame is not meant for another.
+    const own = control.name === "example" ? ["moved", "named"] : [];
+    const left = own.filter((name) => state.controls.has(name)).map((name) => [name, ""]);
+    state.change({ [control.name]: select.value, ...Object.fromEntries(left) });
   });
   updates.push(() => (select.value = state.get(control.name)));
   return labelled(control, select);

@@ -15,6 +15,10 @@ export class Pictures {
     byId("farther").addEventListener("click", () => this.zoom(1 / CLOSER));
     byId("whole").addEventListener("click", () => this.look(WHOLE));
     this.view = WHOLE;
+    byId("naming").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#name(byId("ray").value);
+    });
   }
 
   // Shows pictures once they can be painted without waiting.
@@ -29,6 +33,7 @@ export class Pictures {
       this.frames[index].show(picture);
     });
     this.#listLayers(pictures);
+    byId("naming").hidden = true;
   }
 
   hidden(layer) {
@@ -48,6 +53,25 @@ export class Pictures {
     const most = 1 - size;
     this.view = { x: clamp(x, 0, most), y: clamp(y, 0, most), size };
     this.frames.forEach((frame) => frame.look());
+  }
+
+  // Asks for the row and column of a point.
+  ask(control, index) {
+    this.asked = { control, index };
+    const said = new Map(pairs(this.state.get(control))).get(String(index)) ?? "";
+    byId("naming").hidden = false;
+    byId("naming").querySelector("label").textContent = `row and column of point ${index}:`;
+    byId("ray").value = said.replace(":", " ");
+    byId("ray").focus();
+  }
+
+  #name(text) {
+    const { control, index } = this.asked;
+    const named = new Map(pairs(this.state.get(control)));
+    const said = text.trim().split(/[\s,:]+/).join(":");
+    if (said) named.set(String(index), said);
+    else named.delete(String(index));
+    this.state.change({ [control]: [...named].map(([key, ray]) => `${key}:${ray}`).join(",") });
   }
 
   #listLayers(pictures) {
@@ -165,6 +189,11 @@ class Frame {
     const found = nearest(this.places, place.x, place.y, REACH * this.#pixels());
     if (this.picture.cells) this.held = { paint: !isPainted(this.#painted(), this.#cell(place)) };
     else if (this.picture.drags && found >= 0) this.held = { point: found };
+    else if (this.picture.named && found >= 0) {
+      event.preventDefault(); // the focus goes to where the name is typed
+      this.pictures.ask(this.picture.named, found);
+      return;
+    }
     else this.held = { from: place };
     this.#move(event);
   }
@@ -186,6 +215,7 @@ class Frame {
   }
 
   #release() {
+    if (!this.held) return; // a point was clicked that is to be named
     this.held = null;
     this.pictures.state.change({});
   }
@@ -196,7 +226,10 @@ class Frame {
       return;
     }
     const direction = directionOf(event);
-    if (this.picture.cells) this.#keyOfCells(event, direction);
+    if (event.key === "Enter" && this.picture.named && this.pointed >= 0) {
+      event.preventDefault();
+      this.pictures.ask(this.picture.named, this.pointed);
+    } else if (this.picture.cells) this.#keyOfCells(event, direction);
     else if (direction && this.places.length) this.#keyOfPoints(event, direction);
   }
 
@@ -205,7 +238,7 @@ class Frame {
     if (event.shiftKey && this.picture.drags && this.pointed >= 0) {
       const [x, y] = this.places[this.pointed];
       this.#drag(this.pointed, x + STEP * direction[0], y + STEP * direction[1]);
-      this.#release();
+      this.pictures.state.change({});
     } else if (this.pointed < 0) {
       this.point(nearest(this.places, this.picture.width / 2, this.picture.height / 2));
     } else {
@@ -224,7 +257,7 @@ class Frame {
       event.preventDefault();
       this.cell = [row, column];
       this.#paint(this.cell, !isPainted(this.#painted(), this.cell));
-      this.#release();
+      this.pictures.state.change({});
     } else return;
     this.cursor.setAttribute("visibility", "visible");
     this.cursor.setAttribute("cx", ((this.cell[1] + 0.5) * this.picture.width) / columns);

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Real
 
 from lvae.data import folds
 from lvae.data.recordings import epipolar as sensor
@@ -30,6 +30,7 @@ from lvae.tasks.grids.settings import LASTEN, RecordingSettings
 from lvae.tasks.task import Spec, Split
 
 _FRAMES = 50  # that decide which ray is whose; one would do
+_PASSES = 0.25  # pitches that a point may lie from its ray's line: 5 deviations of LASTEN's labels
 _LASTEN_WIDTH = 768  # px, of the frames that `LASTEN_VIEW` is of
 
 
@@ -125,6 +126,20 @@ def epipolar_strays(
     rays = rays_of_labels(known.calibration.laser, known.orientation)
     off = sensor.strays(known.calibration.camera, rays, points.astype(np.float64))
     return np.where(visible, off, np.nan)
+
+
+def possible_rays(
+    spec: Spec, points: Real[np.ndarray, "points 2"]
+) -> Bool[np.ndarray, "points rays"] | None:
+    """Whether a ray's line passes each point; None without a calibration whose frames are the
+    sensor's."""
+    known = endoscope_of(spec)
+    if known is None or known.calibration is None:
+        return None
+    rays = rays_of_labels(known.calibration.laser, known.orientation)
+    one_by_one = points.astype(np.float64)[:, None, None]
+    off = sensor.strays(known.calibration.camera, rays, one_by_one)
+    return (np.abs(off) <= _PASSES * scale_of(spec).point).reshape(len(points), -1)
 
 
 def _published_strays(spec: Spec, points: np.ndarray, visible: np.ndarray) -> epipolar.Strays:

@@ -26,6 +26,7 @@ from lvae.tasks.grids.registration.modes import on_canvas
 from lvae.tasks.grids.registration.network import warp_points
 from lvae.tasks.grids.registration.settings import Settings
 from lvae.tasks.grids.scale import Scale, scale_of
+from lvae.tasks.grids.settings import DataSettings
 from lvae.tasks.task import Encoded, Mode, Numbered, Plan, Request, Run, Sample, Split, option
 
 MODE = "move"
@@ -68,7 +69,12 @@ def source_of(run: Run[Settings], data: Path | None) -> Source:
     if data is not None:
         paths = {frame_id(path): path for path in image_paths(data)}
         return Source(list(paths), functools.partial(_file, scale_of(run.spec).frame, paths))
-    splits = load_recordings(run.settings.data)
+    return held_out_frames(run.settings.data)
+
+
+def held_out_frames(data: DataSettings) -> Source:
+    """Those that were not trained on, with the rays of their points."""
+    splits = load_recordings(data)
     split = splits.get("validation", splits["train"])
     names = [str(number) for number in split["id"].tolist()]
     return Source(names, functools.partial(_labelled, split, names))
@@ -206,7 +212,7 @@ def _shown(run: Run[Settings], source: Source, state: State) -> Shown:
         f"frame {name}: drag a point",
         png(image),
         *size,
-        layers=_layers(points, rays, shot.rays, scale_of(run.spec)),
+        layers=ray_layers(points, rays, shot.rays, scale_of(run.spec)),
         drags="moved",
     )
     facts = {"points": str(known), "matched": str(int((rays != UNMATCHED).sum()))}
@@ -217,7 +223,7 @@ def _shown(run: Run[Settings], source: Source, state: State) -> Shown:
     return Shown([picture], facts, drawn)
 
 
-def _layers(
+def ray_layers(
     points: Points, rays: np.ndarray, known: np.ndarray | None, scale: Scale
 ) -> list[Layer]:
     """Points with their rays; lines between neighbouring rays; wrong and unmatched points."""

@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from lvae.models.point_network import REACH, Evidence
 from lvae.tasks.grids.registration.augmentation import augment
-from lvae.tasks.grids.registration_points.clutter import hide_runs, with_strays
+from lvae.tasks.grids.registration_points.clutter import hide_runs, sink, with_strays
 from lvae.tasks.grids.registration_points.network import network
 from lvae.tasks.grids.registration_points.settings import Settings
 from lvae.tasks.grids.scale import scale_of
@@ -20,7 +20,7 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
     """The sum of four cross-entropies, nats: of a point's row and column, of whether it belongs to a
     ray, and of the steps, in rows and columns, to its neighbours of at most `REACH`.
 
-    Frames get another pose, lose runs of points and gain stray ones, anew every step. If simulated
+    Frames get another pose, sunken points, lose runs of points and gain stray ones, anew every step. If simulated
     frames come first (`training_set.early_share`), they take that share of all steps.
     """
     module, scale = network(settings, spec), scale_of(spec)
@@ -33,8 +33,9 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
         if "early_points" in batch:
             points = jnp.where(step < early_steps, batch["early_points"], points)
             visible = jnp.where(step < early_steps, batch["early_visible"], visible)
-        posed, runs, strays = jax.random.split(key, 3)
+        posed, runs, strays, deep = jax.random.split(key, 4)
         points, visible = augment(posed, points, visible, scale.frame, settings.augmentation)
+        points, visible = sink(deep, points, visible, settings.augmentation)
         visible = hide_runs(runs, visible, settings.augmentation)
         frames, most = len(points), settings.augmentation.stray
         points, present = with_strays(

@@ -23,11 +23,15 @@ class PointAugmentationSettings(AugmentationSettings):
     proposals: int = 2  # draws until all points stay in the frame, else no change
     runs: float = 0.04  # share of points, at most, at which a run of missing ones begins
     run_length: float = 0.35  # chance that a run goes on to a neighbour, four times over
+    sunken: float = 0.5  # share of frames in which a stretch of a column lies on tissue below
+    # Rows that it is shifted by, at most; below 0 for an endoscope that shows what is deeper at lower
+    # rows. 2.8 in LASTEN, always to higher ones.
+    sunken_rows: float = 3.2
     stray: int = 12  # points that belong to no ray, at most
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("runs", "run_length"):
+        for name in ("runs", "run_length", "sunken"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name}={getattr(self, name)}: must be in [0, 1]")
         if self.stray < 0:

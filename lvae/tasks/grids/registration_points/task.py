@@ -1,6 +1,7 @@
 """The task of registration from points alone."""
 
 from lvae.tasks.grids.registration.data import load_data, spec
+from lvae.tasks.grids.registration_points.correcting import page
 from lvae.tasks.grids.registration_points.loss import loss
 from lvae.tasks.grids.registration_points.measures import evaluate
 from lvae.tasks.grids.registration_points.modes import MODES
@@ -19,5 +20,6 @@ TASK = Task(
     evaluate=evaluate,
     figures=figures,
     modes=MODES,
+    page=page,
     reported=("validation",),  # what choices are compared by; the test split has names of its own
 )
