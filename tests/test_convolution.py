@@ -165,3 +165,41 @@ def test_convolution_over_doubled_images_equals_the_one_over_their_copies(implem
     np.testing.assert_allclose(difference, 0, atol=1e-5)
     # Sums of 120 products of numbers about 1.
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=3e-5), got, want)
+
+
+@pytest.mark.parametrize(
+    ("channels", "features", "padding"),
+    [
+        (1, 5, "SAME"),  # patches of the inputs
+        (5, 1, "SAME"),  # of the gradient
+        (5, 1, ((4, 0), (1, 3))),
+        (4, 4, "SAME"),  # of columns of the inputs and rows of the gradient
+        (4, 4, ((4, 0), (1, 3))),
+        (4, 4, "VALID"),
+    ],
+)
+def test_gradient_of_a_kernel_whichever_side_patches_are_of(channels, features, padding):
+    inputs = jax.random.normal(jax.random.key(0), (4, 6, 5, channels))
+    kernel = jax.random.normal(jax.random.key(1), (3, 3, channels, features))
+
+    def gradient(implementation):
+        def total(kernel):
+            outputs = convolve(inputs, kernel, 1, padding, implementation)
+            weights = jnp.cos(jnp.arange(outputs.size, dtype=jnp.float32)).reshape(outputs.shape)
+            return jnp.sum(weights * outputs)
+
+        return jax.grad(total)(kernel)
+
+    # Sums of up to 4 * 30 products of numbers about 1.
+    np.testing.assert_allclose(gradient("matmul"), gradient("native"), rtol=1e-5, atol=1e-4)
+
+
+def test_native_convolutions_with_many_channels_have_the_gradients_of_flax(monkeypatch):
+    """Also where the examples are taken in parts."""
+    monkeypatch.setattr("lvae.models.kernel_gradient.LARGE", 0)
+    inputs = jax.random.normal(jax.random.key(0), (4, 5, 4, 16))
+    options = {"features": 17, "kernel_size": (3, 3), "padding": ((2, 0), (1, 1))}
+    got = outcome(Conv(**options, implementation="native"), inputs)
+    want = outcome(nn.Conv(**options), inputs)
+    # Sums of 144 products, squared and weighed.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), got, want)

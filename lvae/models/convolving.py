@@ -27,11 +27,12 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-Pair = tuple[int, int]
-Pads = tuple[Pair, Pair]
+from lvae.models.kernel_gradient import Pads, Pair, kernel_gradient, pad, patches
+
 Saved = tuple[Array, Array]  # inputs and kernel, or their gradients
 Padding = str | int | Sequence[int | Sequence[int]]
 
+MANY = 16  # channels and features, from which on XLA:CPU is slow at the kernel's gradient
 IMPLEMENTATIONS = ("auto", "native", "matmul")
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
@@ -52,7 +53,9 @@ def convolve(
     pads = _pads(padding, inputs.shape[1:3], kernel.shape[:2], steps)
     if _uses_matmul(implementation):
         return _convolve(inputs, kernel, steps, pads)
-    return lax.conv_general_dilated(inputs, kernel, steps, pads, dimension_numbers=DIMENSIONS)
+    if jax.default_backend() == "cpu" and steps == (1, 1) and min(kernel.shape[2:]) >= MANY:
+        return _convolve_natively(inputs, kernel, pads)
+    return _native(inputs, kernel, steps, pads)
 
 
 def convolve_transposed(
@@ -158,6 +161,34 @@ def _transposed_pads(padding: Padding, window: Sequence[int], strides: Pair) -> 
     return pads[0], pads[1]
 
 
+# XLA's own.
+
+
+def _native(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Array:
+    return lax.conv_general_dilated(inputs, kernel, strides, pads, dimension_numbers=DIMENSIONS)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _convolve_natively(inputs: Array, kernel: Array, pads: Pads) -> Array:
+    """XLA's own convolution at stride 1, its kernel's gradient as a product."""
+    return _native(inputs, kernel, (1, 1), pads)
+
+
+def _convolve_natively_forward(inputs: Array, kernel: Array, pads: Pads) -> tuple[Array, Saved]:
+    return _native(inputs, kernel, (1, 1), pads), (inputs, kernel)
+
+
+def _convolve_natively_backward(pads: Pads, saved: Saved, gradient: Array) -> Saved:
+    inputs, kernel = saved
+    window = pair_of(kernel.shape[:2])
+    back = [(taps - 1 - low, taps - 1 - high) for taps, (low, high) in zip(window, pads)]
+    to_inputs = _native(gradient, _turned(kernel), (1, 1), (back[0], back[1]))
+    return to_inputs, kernel_gradient(inputs, gradient, window, (1, 1), pads)
+
+
+_convolve_natively.defvjp(_convolve_natively_forward, _convolve_natively_backward)
+
+
 # The products.
 
 
@@ -173,8 +204,8 @@ def _convolve(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Array:
             inputs.shape[1:3], pads, (height, width), strides
         )
     )
-    patches = _patches(inputs, (height, width), strides, pads, (rows, columns))
-    return patches @ kernel.reshape(-1, features)
+    read = patches(inputs, (height, width), strides, pads, (rows, columns))
+    return read @ kernel.reshape(-1, features)
 
 
 def _convolve_forward(
@@ -193,7 +224,7 @@ def _convolve_backward(strides: Pair, pads: Pads, saved: Saved, gradient: Array)
         before = taps - 1 - low
         back.append((before, size + taps - 1 - ((new - 1) * stride + 1) - before))
     to_inputs = _convolve_transposed(gradient, _turned(kernel), strides, (back[0], back[1]))
-    return to_inputs, _kernel_gradient(inputs, gradient, kernel.shape[:2], strides, pads)
+    return to_inputs, kernel_gradient(inputs, gradient, pair_of(kernel.shape[:2]), strides, pads)
 
 
 _convolve.defvjp(_convolve_forward, _convolve_backward)
@@ -225,44 +256,11 @@ def _convolve_transposed_backward(
         back.append((before, (size - 1) * stride + taps - new - before))
     pads_back = (back[0], back[1])
     to_inputs = _convolve(gradient, _turned(kernel), strides, pads_back)
-    to_kernel = _kernel_gradient(gradient, inputs, kernel.shape[:2], strides, pads_back)
+    to_kernel = kernel_gradient(gradient, inputs, pair_of(kernel.shape[:2]), strides, pads_back)
     return to_inputs, _turned(to_kernel)
 
 
 _convolve_transposed.defvjp(_convolve_transposed_forward, _convolve_transposed_backward)
-
-
-def _kernel_gradient(
-    inputs: Array, gradient: Array, window: Sequence[int], strides: Pair, pads: Pads
-) -> Array:
-    """Of a convolution: patches of the inputs times the gradient, over all places and examples."""
-    patches = _patches(inputs, window, strides, pads, gradient.shape[1:3])
-    product = jnp.einsum("bijp,bijf->pf", patches, gradient)
-    return product.reshape(*window, inputs.shape[-1], gradient.shape[-1])
-
-
-def _patches(
-    inputs: Array, window: Sequence[int], strides: Pair, pads: Pads, counts: Sequence[int]
-) -> Array:
-    """(batch, *counts, height * width * channels): what each output place reads."""
-    batch, _, _, channels = inputs.shape
-    padded = _pad(inputs, pads)
-    slices = [
-        lax.slice(
-            padded,
-            (0, row, column, 0),
-            (
-                batch,
-                row + strides[0] * (counts[0] - 1) + 1,
-                column + strides[1] * (counts[1] - 1) + 1,
-                channels,
-            ),
-            (1, *strides, 1),
-        )
-        for row in range(window[0])
-        for column in range(window[1])
-    ]
-    return jnp.concatenate(slices, axis=-1)
 
 
 def _added_up(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Array:
@@ -301,13 +299,7 @@ def _added_up(inputs: Array, kernel: Array, strides: Pair, pads: Pads) -> Array:
         outputs = (inputs.shape[1 + axis] - 1) * strides[axis] + 1 + low + high
         outputs -= kernel.shape[axis] - 1
         ends.append((before, outputs - before - whole.shape[1 + axis]))
-    return _pad(whole, (ends[0], ends[1]))
-
-
-def _pad(inputs: Array, pads: Pads) -> Array:
-    """Zeros around the images; a negative count cuts away."""
-    zero = jnp.zeros((), inputs.dtype)
-    return lax.pad(inputs, zero, ((0, 0, 0), (*pads[0], 0), (*pads[1], 0), (0, 0, 0)))
+    return pad(whole, (ends[0], ends[1]))
 
 
 def _turned(kernel: Array) -> Array:

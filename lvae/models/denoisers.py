@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from einops import rearrange
 from jaxtyping import Array, Float
 
+from lvae.imaging.pooling import max_pool
 from lvae.models.convolution import Conv, DoubledConv
 from lvae.models.convolving import doubled
 
@@ -51,11 +52,21 @@ class PyramidDenoiser(nn.Module):
         features = images
         for width in (16, 8, 8):
             features = nn.relu(Conv(width, 3)(features))
-            features = nn.max_pool(features, (2, 2), (2, 2), padding="SAME")
+            features = _halved(features)
         for width, padding in ((8, "SAME"), (8, "SAME"), (16, "VALID")):
             features = nn.relu(Conv(width, 3, padding=padding)(features))
             features = doubled(features)
         return Cleaned(Conv(1, 3)(features))
+
+
+def _halved(features: Array) -> Array:
+    """The largest of every 2 x 2 features; of odd sizes the last ones alone.
+
+    By axes of their own: of `nn.max_pool` XLA:CPU computes values and gradient one by one.
+    """
+    height, width = features.shape[1:3]
+    ends = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
+    return max_pool(jnp.pad(features, ends, mode="edge"), 2)
 
 
 class HourglassDenoiser(nn.Module):

@@ -24,7 +24,7 @@ class UNet(nn.Module):
     read and written from memory, nine times the image. XLA:CPU runs them on a slow path inside
     loops, so train with one step per dispatch there. Those over doubled images are the costliest,
     and products on CPU: measured on 2 cores (192 x 192, 12 filters, batch 4) a step takes 0.37
-    s, 0.47 s with them native (python -m benchmarks.registration).
+    s, 0.47 s with them native.
     """
 
     filters: int
