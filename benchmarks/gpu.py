@@ -117,46 +117,16 @@ def _measured(row: str, smoke: bool) -> float:
 
 def _steps_per_second(experiment: str, smoke: bool) -> float:
     """Of the compiled loop, without evaluation and records."""
-    import jax
-    import numpy as np
+    from benchmarks import steps
 
-    from lvae import configuration, experiments
-    from lvae.keys import stream
-    from lvae.runs import order
-    from lvae.runs.optimizer import make_optimizer
-    from lvae.runs.state import init_state, make_dispatch, make_step
-    from lvae.tasks import registry
-    from lvae.tasks.task import numeric
-
-    config = experiments.read(experiment)
-    task = registry.find(config.task)
-    everything = configuration.parse(task.settings, config)
-    settings, splits = everything.training, task.load_data(everything)
-    spec = task.spec(everything, splits)
-    optimizer = make_optimizer(settings, settings.total_steps(spec.examples))
-    init = jax.jit(lambda key: task.init(everything, spec, key))
-    variables = task.prepare(everything, init(stream(0, "init")), splits)
-    # Copies: params and their average begin as one buffer, which cannot be donated twice.
-    state = jax.tree.map(jax.numpy.copy, init_state(variables, optimizer, settings))
-    step = make_step(task.loss(everything, spec), optimizer, settings)
-    dispatch = jax.jit(make_dispatch(step), donate_argnums=0)
-    data = jax.device_put(numeric(splits["train"]))
-    count = min(settings.steps_per_dispatch, settings.log_every)
-    now = done = 0
-    start = end = 0.0
-    while not done or end - start < (1 if smoke else SECONDS):
-        rows = order.batch_indices(
-            jax.random.key(1), now, count, settings.batch_size, spec.examples
-        )
-        state, metrics = dispatch(state, data, rows, jax.random.key(2))
-        np.asarray(metrics["loss"])
-        end = time.perf_counter()
-        if now == 0:
-            start = end  # the first one was compiled
-        else:
-            done += count
-        now += count
-    return done / (end - start)
+    count = 0
+    chosen = steps.of_config(experiment)
+    chosen.run()  # compiles
+    start = time.perf_counter()
+    while not count or time.perf_counter() - start < (1 if smoke else SECONDS):
+        chosen.run()
+        count += chosen.count
+    return count / (time.perf_counter() - start)
 
 
 def _runs_an_hour(smoke: bool) -> float:

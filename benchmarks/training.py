@@ -1,11 +1,19 @@
-"""`python -m benchmarks.training`: training `notebook`, against the same model and loop in PyTorch.
+"""`python -m benchmarks.training`: training steps of seven networks, and whole commands, against PyTorch.
 
-1. Seconds per epoch (160 frames, batch 4) after compilation, each in processes of its own, in turn.
-2. Seconds of the whole command, imports, data, compilation and writing included: `train.py` with an
+1. Milliseconds a step of each network as its reference has it, after compilation. Ours is the whole
+   step of the training loop (order, noise, augmentation, drawing, averages, numbers of the record);
+   PyTorch's the same network, optimiser and batch on inputs that are ready, in the faster of its two
+   memory formats. Each is timed in processes of its own, in turn: in one process PyTorch's threads,
+   which spin for a while after their work, would take the cores from the other. The floor is what
+   the products need at the rate of a large matrix product here, or the numbers that must be read and
+   written at the rate of a large copy: parameters, gradients and Adam's moments once each way, the
+   output of every layer twice each way.
+2. Seconds of the whole command of `notebook`, imports, data, compilation and writing included: with an
    empty cache of compiled programs, the same again with the cache of the first, and PyTorch's.
 
-Both have the same layers, loss, optimiser, batches and number of steps; PyTorch the same two
-threads. Needs the extra `bench`. Quiet machines only: anything beside it changes the ratios.
+Both use the same threads. Needs the extra `bench`. Quiet machines only: anything beside it changes the
+ratios, PyTorch's threads, which wait for each other in loops, suffering most. `--one_core` gives
+processor time of one core each, for machines that are not free.
 """
 
 import argparse
@@ -16,121 +24,221 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks import report
+from lvae.commands import process
 
-ROWS = COLUMNS = 18
-BATCH = 4
-LATENTS = 8
-COORDINATE_SCALE = 728.0
-RECONSTRUCTION_WEIGHT, CODING_FACTOR = 56.0, 0.2
-LEARNING_RATE, EPSILON = 1e-3, 1e-7
+ROOT = Path(__file__).parent.parent
+CODEC = "CODEC"  # stands for the run directory of a VQ-VAE
+ADAM_BYTES, LAYER_BYTES = 4 * 7, 4 * 4  # per parameter; per number that a layer gives
+
+
+class Row(NamedTuple):
+    """experiment: ours. target: times PyTorch's steps."""
+
+    experiment: str
+    target: float
+    changes: Mapping[str, Any] = MappingProxyType({})
+
+
+ROWS = {
+    "laser-grid notebook": Row("notebook", 5),
+    "convolutional denoiser": Row("denoise_conv:reference", 1.5),
+    "dense denoiser": Row("denoise_mlp:reference", 2),
+    "VQ-VAE": Row("vqvae_brain:reference", 2),
+    "PixelCNN": Row("pixelcnn_brain:reference", 2, {"vqvae": CODEC}),
+    "patch VAE": Row("patches:isles_reference", 2),
+    "registration U-Net": Row("registration", 1.5),
+}
 
 
 def main() -> None:
-    """Prints both tables, or trains in PyTorch alone with --pytorch_run."""
+    """Prints both tables, or measures one side of one row with --measure."""
     options = _arguments()
-    if options.epochs_of:
-        _print_epochs(options.epochs_of, options.data, options.repeats)
+    if options.measure:
+        side, _, name = options.measure.partition("|")
+        if options.one_core:
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        measure = _ours if side == "lvae" else _pytorch
+        print(json.dumps(measure(name, options)))
         return
     if options.pytorch_run:
         _pytorch_command(options.data, options.epochs, Path(options.pytorch_run))
         return
     print(report.machine())
     print(report.versions("jax", "jaxlib", "flax", "torch"), flush=True)
-    print("\nSeconds per epoch after compilation\n")
-    print(report.table(_epochs(options.data, options.repeats)), flush=True)
+    names = [name for name in options.networks.split(",") if name]
+    if names:
+        print("\nMilliseconds a step after compilation\n")
+        print(report.table(_networks(names, options)), flush=True)
     if options.whole:
-        print(f"\nSeconds of the whole command, {options.epochs} epochs\n")
+        print(f"\nSeconds of the whole command of notebook, {options.epochs} epochs\n")
         print(report.table(_commands(options.data, options.epochs)))
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
+    known = ",".join(ROWS)
+    parser.add_argument("--networks", default=known, help="rows of the table; default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=3.0, help="that each measurement takes")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each, in turn")
+    parser.add_argument(
+        "--one_core",
+        action="store_true",
+        help="processor time of one core instead: hardly changed by what else runs",
+    )
+    parser.add_argument("--whole", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--data", default="", help="recordings; default: simulated ones")
     parser.add_argument("--epochs", type=int, default=100, help="of the whole command")
-    parser.add_argument("--repeats", type=int, default=15, help="epochs that are timed of each")
-    parser.add_argument("--whole", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--pytorch_run", default="", help="only train in PyTorch, into this folder")
-    parser.add_argument("--epochs_of", default="", help="only time epochs of lvae or PyTorch")
-    return parser.parse_args()
+    parser.add_argument("--codec", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--pytorch_run", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--measure", default="", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    unknown = {name for name in options.networks.split(",") if name} - set(ROWS)
+    if unknown:
+        parser.error(f"--networks={options.networks}: no network {unknown}; known: {known}")
+    return options
 
 
-# Ours.
+# Steps.
 
 
-def _epochs(data: str, repeats: int, rounds: int = 3) -> list[dict[str, Any]]:
-    """The epochs of both, each in processes of its own, in turn, so that a change of the machine's
-    speed meets both. In one process PyTorch's threads, which spin for a while after their work, would
-    take the cores from the other."""
-    measured: dict[str, list[float]] = {"PyTorch": [], "lvae": []}
-    for _ in range(rounds):
-        for name, times in measured.items():
-            command = [sys.executable, "-m", "benchmarks.training", f"--epochs_of={name}"]
-            command += [f"--data={data}", f"--repeats={repeats}"]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            times += json.loads(done.stdout.splitlines()[-1])
-    reference = report.median(measured["PyTorch"])
-    return [
-        {
-            "what": name,
-            "seconds per epoch": report.median(times),
-            "fastest": min(times),
-            "times faster": reference / report.median(times),
-        }
-        for name, times in measured.items()
-    ]
+def _networks(names: list[str], options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The first table."""
+    with tempfile.TemporaryDirectory() as folder:
+        codec = Path(folder) / "codec"
+        if any(CODEC in ROWS[name].changes.values() for name in names):
+            _train_codec(codec)
+        rows = []
+        for name in names:
+            rows.append(_row(name, codec, options))
+            print(rows[-1], file=sys.stderr, flush=True)  # an interrupted run is not lost
+        return rows
 
 
-def _print_epochs(name: str, data: str, repeats: int) -> None:
-    """Seconds of each counted epoch, as JSON on the last line."""
-    epoch = _our_epoch(data)[0] if name == "lvae" else _pytorch_epoch(_frames(data))
-    print(json.dumps(report.seconds(epoch, repeats=repeats, warmup=3)))
+def _train_codec(workdir: Path) -> None:
+    """A VQ-VAE for the PixelCNN to stand on; how good it is does not matter."""
+    command = [sys.executable, "train.py", "--config=vqvae_brain:reference"]
+    command += [f"--workdir={workdir}", "--config.training.epochs=1"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
 
-def _our_epoch(data: str) -> tuple[Callable[[], None], int]:
-    """An epoch as the training loop runs it, and how many steps it has."""
-    import jax
+def _row(name: str, codec: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """A row of the first table."""
+    ours: list[float] = []
+    theirs: dict[str, list[float]] = {}
+    floor = float("inf")
+    for _ in range(options.rounds):
+        measured = _in_process(f"PyTorch|{name}", codec, options)
+        floor = min(floor, measured.pop("floor"))
+        for layout, times in measured.items():
+            theirs.setdefault(layout, []).extend(times)
+        ours += _in_process(f"lvae|{name}", codec, options)["steps"]
+    layouts = {layout: report.median(times) for layout, times in theirs.items()}
+    best = min(layouts, key=lambda layout: layouts[layout])
+    return {
+        "network": name,
+        **{f"PyTorch, {layout}": value for layout, value in layouts.items()},
+        "lvae": report.median(ours),
+        "fastest of each": f"{min(theirs[best]):.3g}, {min(ours):.3g}",
+        "times faster": layouts[best] / report.median(ours),
+        "target": ROWS[name].target,
+        "floor": floor,
+    }
 
-    from configs.notebook import get_config
-    from lvae import configuration
-    from lvae.keys import stream
-    from lvae.runs import order
-    from lvae.runs.optimizer import make_optimizer
-    from lvae.runs.state import init_state, make_dispatch, make_step
-    from lvae.tasks import registry
-    from lvae.tasks.task import numeric
 
-    config = configuration.changed(get_config(), {"data.path": data})
-    task = registry.find(config.task)
-    all_settings = configuration.parse(task.settings, config)
-    settings = all_settings.training
-    splits = task.load_data(all_settings)
-    spec = task.spec(all_settings, splits)
-    examples = spec.examples
-    optimizer = make_optimizer(settings, settings.total_steps(examples))
-    variables = task.init(all_settings, spec, stream(0, "init"))
-    state = init_state(task.prepare(all_settings, variables, splits), optimizer, settings)
-    step = make_step(task.loss(all_settings, spec), optimizer, settings)
-    dispatch = jax.jit(make_dispatch(step), donate_argnums=0)
-    on_device = jax.device_put(numeric(splits["train"]))
-    steps = examples // settings.batch_size
-    held = {"state": state, "now": 0}
+def _in_process(measure: str, codec: Path, options: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.training", f"--measure={measure}"]
+    command += [f"--codec={codec}", f"--data={options.data}", f"--seconds={options.seconds}"]
+    command += ["--one_core"] * options.one_core
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
-    def epoch() -> None:
-        indices = order.batch_indices(
-            jax.random.key(1), held["now"], steps, settings.batch_size, examples
-        )
-        held["state"], metrics = dispatch(held["state"], on_device, indices, jax.random.key(2))
-        held["now"] += steps
-        np.asarray(metrics["loss"])
 
-    return epoch, steps
+def _timed(
+    run: Callable[[], Any], steps: int, seconds: float, one_core: bool = False
+) -> list[float]:
+    """Milliseconds a step of each call of `run`, which takes `steps`."""
+    clock = time.process_time if one_core else time.perf_counter
+    run()
+    run()
+    times: list[float] = []
+    first = clock()
+    while len(times) < 3 or clock() < first + seconds:
+        start = clock()
+        run()
+        times.append(clock() - start)
+    return [1000 * spent / steps for spent in times]
+
+
+def _ours(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Of our training loop."""
+    process.prepare_jax("auto")
+    from benchmarks import steps
+
+    experiment, _, changes = ROWS[name]
+    filled = {field: options.codec if value == CODEC else value for field, value in changes.items()}
+    if experiment == "notebook":
+        filled["data.path"] = options.data
+    chosen = steps.of_config(experiment, filled)
+    return {"steps": _timed(chosen.run, chosen.count, options.seconds, options.one_core)}
+
+
+def _pytorch(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Of PyTorch in each memory format, and the floor."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from benchmarks.pytorch_networks import NETWORKS, step_of
+
+    layouts = {"usual": torch.contiguous_format}
+    if name not in ("dense denoiser", "patch VAE"):
+        layouts["channels last"] = torch.channels_last
+    measured: dict[str, Any] = {}
+    for layout, kind in layouts.items():
+        step = step_of(NETWORKS[name](kind))
+        measured[layout] = _timed(step, 1, options.seconds / len(layouts), options.one_core)
+    reference = NETWORKS[name](torch.contiguous_format)
+    given = 0
+
+    def count(layer: Any, inputs: Any, output: Any) -> None:
+        nonlocal given
+        given += output.numel() if isinstance(output, torch.Tensor) else 0
+
+    for layer in reference.network.modules():
+        if not list(layer.children()):
+            layer.register_forward_hook(count)
+    with FlopCounterMode(display=False) as counter:
+        reference.loss().backward()
+    parameters = sum(weight.numel() for weight in reference.network.parameters())
+    flops = counter.get_total_flops() / _flops_per_second(options.one_core)
+    traffic = (ADAM_BYTES * parameters + LAYER_BYTES * given) / _bytes_per_second(options.one_core)
+    return measured | {"floor": 1000 * max(flops, traffic)}
+
+
+def _flops_per_second(one_core: bool) -> float:
+    """Of a large matrix product."""
+    import torch
+
+    matrix = torch.rand(1536, 1536)
+    return 2e3 * 1536**3 / min(_timed(lambda: matrix @ matrix, 1, 0.5, one_core))
+
+
+def _bytes_per_second(one_core: bool) -> float:
+    """Read and written by a large copy."""
+    import torch
+
+    source, target = torch.rand(2**25), torch.rand(2**25)
+    return 2e3 * 2**27 / min(_timed(lambda: target.copy_(source), 1, 0.5, one_core))
+
+
+# Whole commands.
 
 
 def _commands(data: str, epochs: int) -> list[dict[str, Any]]:
@@ -139,7 +247,6 @@ def _commands(data: str, epochs: int) -> list[dict[str, Any]]:
         base = Path(folder)
         environment = os.environ | {
             "JAX_COMPILATION_CACHE_DIR": str(base / "compiled"),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
             "JAX_PLATFORMS": "cpu",
         }
 
@@ -167,15 +274,12 @@ def _commands(data: str, epochs: int) -> list[dict[str, Any]]:
 
 def _command_seconds(command: list[str], environment: dict[str, str]) -> float:
     start = time.perf_counter()
-    subprocess.run(command, env=environment, check=True, capture_output=True)
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
     return time.perf_counter() - start
 
 
-# The same in PyTorch, which never imports JAX.
-
-
 def _frames(data: str) -> np.ndarray:
-    """(frames, 2, rows + 2, columns + 2): what the reference's network sees."""
+    """(frames, 2, rows + 2, columns + 2): what the reference's network sees; without JAX."""
     if data:
         from lvae.data.lasten import GridGeometry, read_data_set
 
@@ -186,108 +290,33 @@ def _frames(data: str) -> np.ndarray:
 
         split = simulate_splits(SimulatorSettings(), 0)["train"]
         points, visible = split["points"], split["visible"]
-    scaled = np.where(visible[..., None], points / COORDINATE_SCALE, 0).astype(np.float32)
+    scaled = np.where(visible[..., None], points / 728.0, 0).astype(np.float32)
     return np.pad(scaled.transpose(0, 3, 1, 2), ((0, 0), (0, 0), (1, 1), (1, 1)))
-
-
-def _pytorch_network() -> Any:
-    """Encoder and decoder, layer by layer those of lvae.models.notebook_vae."""
-    import torch
-    from torch import nn
-
-    class Same(nn.Module):
-        """Padding and cropping that make a layer's size what SAME means at stride 2."""
-
-        def __init__(self, layer: nn.Module, pad: tuple[int, ...] = (), crop: int = 0):
-            super().__init__()
-            self.layer, self.pad, self.crop = layer, pad, crop
-
-        def forward(self, x):
-            if self.pad:
-                x = nn.functional.pad(x, self.pad)
-            x = self.layer(x)
-            return x[:, :, : -self.crop, : -self.crop] if self.crop else x
-
-    class Network(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder = nn.Sequential(
-                Same(nn.Conv2d(2, 32, 3, 2), pad=(0, 1, 0, 1)),
-                nn.ReLU(),
-                Same(nn.Conv2d(32, 64, 3, 2), pad=(0, 1, 0, 1)),
-                nn.ReLU(),
-                nn.Flatten(),
-                nn.Linear(1600, 16),
-                nn.ReLU(),
-            )
-            self.mean, self.log_variance = nn.Linear(16, LATENTS), nn.Linear(16, LATENTS)
-            self.decoder = nn.Sequential(
-                nn.Linear(LATENTS, 1600),
-                nn.ReLU(),
-                nn.Unflatten(1, (64, 5, 5)),
-                Same(nn.ConvTranspose2d(64, 64, 3, 2), crop=1),
-                nn.ReLU(),
-                Same(nn.ConvTranspose2d(64, 32, 3, 2), crop=1),
-                nn.ReLU(),
-                nn.ConvTranspose2d(32, 2, 3, padding=1),
-            )
-
-        def forward(self, x):
-            hidden = self.encoder(x)
-            mean, log_variance = self.mean(hidden), self.log_variance(hidden)
-            code = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-            return self.decoder(code), mean, log_variance
-
-    network = Network()
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.xavier_uniform_(layer.weight)
-            layer.bias.data.zero_()
-    assert sum(weight.numel() for weight in network.parameters()) == 115_362
-    return network
-
-
-def _pytorch_epoch(frames: np.ndarray, network: Any = None) -> Callable[[], float]:
-    """One pass over the frames, reshuffled; returns the mean loss."""
-    import torch
-    from torch.nn import functional
-
-    network = network or _pytorch_network()
-    optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE, eps=EPSILON)
-    data = torch.from_numpy(frames)
-
-    def epoch() -> float:
-        losses = []
-        for rows in torch.randperm(len(data)).split(BATCH):
-            batch = data[rows]
-            logits, mean, log_variance = network(batch)
-            loss = RECONSTRUCTION_WEIGHT * functional.binary_cross_entropy_with_logits(
-                logits, batch
-            )
-            divergence = 1 + log_variance - mean.square() - log_variance.exp()
-            loss = loss - 0.5 * CODING_FACTOR * divergence.mean()
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.detach())
-        return torch.stack(losses).mean().item()
-
-    return epoch
 
 
 def _pytorch_command(data: str, epochs: int, folder: Path) -> None:
     """What a user of PyTorch would run: reads, trains, writes weights and losses."""
     import torch
 
+    from benchmarks.pytorch_networks import Notebook
+
     folder.mkdir(parents=True, exist_ok=True)
-    network = _pytorch_network()
-    epoch = _pytorch_epoch(_frames(data), network)
+    network, frames = Notebook(), torch.from_numpy(_frames(data))
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3, eps=1e-7)
     with (folder / "losses.csv").open("w", newline="") as file:
         rows = csv.writer(file)
-        for number in range(epochs):
-            rows.writerow([number, epoch()])
+        for epoch in range(epochs):
+            losses = []
+            for chosen in torch.randperm(len(frames)).split(4):
+                loss = network.loss(frames[chosen])
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.detach())
+            rows.writerow([epoch, torch.stack(losses).mean().item()])
     torch.save(network.state_dict(), folder / "weights.pt")
 
 
 if __name__ == "__main__":
+    process.start_with_large_pages()  # PyTorch's memory, too
     main()
