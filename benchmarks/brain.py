@@ -28,7 +28,7 @@ from lvae import atomic
 from lvae.configuration import parse
 from lvae.imaging.levels import to_levels
 from lvae.imaging.sheets import contact_sheet, png
-from lvae.models import convolution, raster_sampling
+from lvae.models import convolving, raster_sampling
 from lvae.models.pixelcnn import PixelCNN
 from lvae.tasks import restoring
 from lvae.tasks.brain.codec.network import network_of
@@ -76,7 +76,7 @@ def flops_of(function: Any, *arguments: Any) -> float:
 def vqvae_flops(argument: str | None) -> dict[str, Any]:
     """Forward pass of one slice, and the parameters."""
     # count convolutions, not how they are laid out on a CPU
-    with mock.patch.object(convolution, "_uses_matmul", return_value=False):
+    with mock.patch.object(convolving, "_uses_matmul", return_value=False):
         settings = parse(CodecSettings, vqvae_brain.get_config(argument))
         network, size = network_of(settings.model), settings.data.size
         images = jax.ShapeDtypeStruct((1, size, size, 1), jnp.float32)
