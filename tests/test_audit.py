@@ -13,7 +13,7 @@ import lvae
 from lvae.commands import audit as command
 from lvae.errors import UserError
 from lvae.runs import labels, modes
-from lvae.runs.audit import auditing, material, measures, tables, verdict
+from lvae.runs.audit import auditing, material, measures, report, tables, verdict
 from lvae.runs.audit.material import ComparedSet
 from lvae.runs.cards import readme, writing
 from lvae.runs.export.writer import Layout
@@ -75,11 +75,11 @@ def findings(compared, those):
 def test_controls_that_copy_are_flagged_by_every_test_and_new_patients_by_none():
     those = known()
     sets = material.controls(those, 200, 0)
-    assert list(sets) == ["copies", "noisy copies", "PCA mixture", "held out"]
+    assert list(sets) == [*material.COPYING, "population", "held out"]
     for name in material.COPYING:
         found = findings(sets[name], those)
         assert found == list(verdict.FINDINGS)[:4], name
-    assert findings(sets["held out"], those) == []
+    assert findings(sets["held out"], those) == findings(sets["population"], those) == []
     new = patients(300, each=1, seed=2)
     assert findings(ComparedSet({"x": new["x"]}), those) == []
 
@@ -114,6 +114,18 @@ def test_one_near_copy_in_a_thousand_is_found_where_held_out_patients_have_none(
     assert row["near_copies"]["value"] == 0.001
     assert verdict.of_set(row, 0.0) == ["near copies"]
     assert verdict.of_set(row, 0.001) == []  # as many as the population itself has
+
+
+def test_the_population_is_flagged_where_held_out_patients_are_of_another_kind():
+    """Nobody is remembered: a finding then is no memory, and the report says so."""
+    splits = {"train": patients(30), "validation": patients(30, seed=1)}
+    splits["validation"]["x"] = 2 * splits["validation"]["x"]
+    those = material.material(AUDITOR, RUN, splits, None, 0)
+    row = measures.of_set(those, ComparedSet(material.population(those, 300, 0)), 0)
+    row["findings"] = verdict.of_set(row, 0.0)
+    assert "memorised share" in row["findings"]
+    (note,) = report.warnings({"sets": {"population": row}})
+    assert note.startswith("the control `population` is flagged by")
 
 
 def test_of_too_many_examples_whole_groups_are_kept(monkeypatch):
@@ -169,7 +181,7 @@ def test_command_writes_the_numbers_and_the_page(audited):
     # Two real recordings: simulated ones that are mixed into training are nobody's. A single
     # held-out recording cannot be compared with others as a set is.
     assert result["groups"]["training"] == {"groups": 2, "examples": 8, "offered": 8}
-    assert list(result["sets"]) == ["prior", *material.COPYING, "simulator"]
+    assert list(result["sets"]) == ["prior", *material.COPYING, "population", "simulator"]
     assert set(result["model"]) == {"reconstruction", "elbo"}
     page = (out / "audit.md").read_text()
     for picture in ("distances", "memorised", "membership", "nearest"):

@@ -77,7 +77,7 @@ def audit(loaded: Loaded, wanted: Wanted) -> Audit:
         "smallest_leak": measures.power(known)
         | {
             "copied_share": rows[name]["memorised"]["smallest_copied"],
-            "near_copies": smallest_share(rows[name]["examples"]),
+            "near_copies": smallest_share(rows[name]["examples"]) / _compared_share(known),
         },
         "model": model,
         "sets": rows,
@@ -151,6 +151,11 @@ def _sources(folder: Path, count: int) -> np.ndarray | None:
     if len(made) != count or set(made) <= {"{}"}:
         return None
     return np.unique(made, return_inverse=True)[1]
+
+
+def _compared_share(known: Material) -> float:
+    """Of the training examples: a copy of another one is not seen."""
+    return len(known.train.groups) / known.train.offered
 
 
 def _count(drawn: ComparedSet) -> int:

@@ -14,7 +14,8 @@ from lvae.tasks.task import Run
 
 MOST = 4000  # real examples of either kind; of larger sets whole groups are chosen at random
 COPYING = ("copies", "noisy copies", "PCA mixture")  # controls that an audit must flag
-_COMPONENTS = 16  # of the PCA mixture
+POPULATION = "population"  # a control that knows all groups alike
+_COMPONENTS = 16  # of the PCA mixture and of the population
 
 
 class Real(NamedTuple):
@@ -103,7 +104,7 @@ def _chosen(auditor: Auditor, run: Run[Any], splits: list[Examples], seed: int) 
 
 
 def controls(known: Material, count: int, seed: int) -> dict[str, ComparedSet]:
-    """Sets of about `count` examples whose answer is known: three that copy, two that do not."""
+    """Sets of about `count` examples whose answer is known: three that copy, others that do not."""
     auditor, run, train = known.auditor, known.run, known.train
     rows = np.arange(count) % len(train.groups)
     copies = taken(train.examples, rows)
@@ -111,6 +112,7 @@ def controls(known: Material, count: int, seed: int) -> dict[str, ComparedSet]:
         "copies": ComparedSet(copies, rows),
         "noisy copies": ComparedSet(auditor.noisy(run, copies, seed), rows),
         "PCA mixture": ComparedSet(pca_mixture(known, count, seed)),
+        POPULATION: ComparedSet(population(known, count, seed)),
     }
     if auditor.simulated is not None:
         examples, groups = auditor.simulated(run, count, seed + 1)
@@ -136,6 +138,28 @@ def pca_mixture(known: Material, count: int, seed: int) -> Examples:
     codes = components.transform(numbers)[source]
     codes = codes + width[:, None] * random.standard_normal(codes.shape)
     return known.auditor.examples(known.run, components.inverse_transform(codes))
+
+
+def population(known: Material, count: int, seed: int) -> Examples:
+    """Draws of one normal distribution of the principal components of all real examples, training and
+    held-out groups weighing the same: it knows of nobody who was trained on. A test that flags it has
+    found that training and held-out groups differ of themselves, as when two scanners made them."""
+    parts = (known.train, known.held_out)
+    numbers = np.concatenate([part.vectors for part in parts]).astype(np.float64)
+    weights = np.concatenate([_group_weights(part.groups) for part in parts])
+    most = min(_COMPONENTS, len(numbers) - 1, numbers.shape[1])
+    components = PCA(most, svd_solver="full").fit(numbers)
+    codes = components.transform(numbers)
+    mean = np.average(codes, axis=0, weights=weights)
+    covariance = np.atleast_2d(np.cov(codes.T, aweights=weights))
+    random = np.random.default_rng([seed, 4])
+    drawn = random.multivariate_normal(mean, covariance, count, method="eigh")
+    return known.auditor.examples(known.run, components.inverse_transform(drawn))
+
+
+def _group_weights(groups: np.ndarray) -> Float[np.ndarray, " n"]:
+    _, index, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return 1 / sizes[index]
 
 
 def taken(examples: Examples, rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from lvae.figures import canvas
 from lvae.imaging.sheets import contact_sheet, png
 from lvae.runs.audit import tables, verdict
 from lvae.runs.audit.auditing import Audit
-from lvae.runs.audit.material import taken
+from lvae.runs.audit.material import POPULATION, taken
 from lvae.tasks.restoring import Loaded
 
 PAIRS = 6  # samples that are shown beside the training example that they are nearest to
@@ -107,8 +107,9 @@ def page(result: Mapping[str, Any], pictured: bool) -> str:
         "",
         *tables.table(result),
         "",
-        "The first row is the set. Copies, noisy copies and the PCA mixture must be flagged; the simulator saw no "
-        f"{unit}, and held-out {unit}s are what new ones look like.",
+        "The first row is the set. Copies, noisy copies and the PCA mixture must be flagged. The population is one "
+        f"normal distribution of all {unit}s, training and held-out alike; the simulator saw none; held-out {unit}s "
+        "are what new ones look like.",
         "",
         "![distances](distances.png)",
         "",
@@ -135,10 +136,10 @@ def _pictured(unit: str) -> list[str]:
 
 
 def warnings(result: Mapping[str, Any]) -> list[str]:
-    """Controls that do not copy and were flagged."""
+    """Controls that know nobody and were flagged."""
     return [
         f"the control `{name}` is flagged by {', '.join(row['findings'])}: that test says less here"
-        for name in ("held out", "simulator")
+        for name in ("held out", "simulator", POPULATION)
         if (row := result["sets"].get(name)) and row["findings"]
     ]
 

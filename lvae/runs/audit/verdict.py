@@ -14,6 +14,7 @@ FINDINGS = {
     "membership by the set": "the set tells which {unit}s were trained on",
     "membership by reconstruction": "the model's reconstruction error tells it",
     "membership by elbo": "the model's evidence lower bound tells it",
+    "membership by likelihood": "the likelihood that the model gives tells it",
 }
 
 

@@ -191,7 +191,9 @@ def _heat_files(found: HeatMap, volume: Volume) -> Encoded:
 
 
 MODES = {
-    "prior": Mode(prior, "Patches decoded from the prior.", PriorOptions, ("files", "webdataset")),
+    "prior": Mode(
+        prior, "Patches decoded from the prior.", PriorOptions, ("files", "webdataset"), new=True
+    ),
     "reconstruct": Mode(reconstruct, "Held-out patches, rebuilt.", formats=("files", "webdataset")),
     "manifold": Mode(manifold, "One sheet: the decoder over a square of the latent space."),
     "anomaly": Mode(anomaly, "A heat map of the volume --data."),

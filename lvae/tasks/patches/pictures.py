@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, PyTree, UInt8
+from jaxtyping import Array, Float, Int, PyTree, Shaped, UInt8
 from scipy.special import ndtri  # as norm.ppf, which is slow to import
 
 from lvae.figures import canvas
@@ -26,6 +26,7 @@ SHOWN_PATCHES = 8  # of each label
 
 Codes = Float[np.ndarray, "n latents"]
 Pixels = Float[np.ndarray, "n size size"]  # in [0, 1]
+Patches = Shaped[np.ndarray, "n size size"]
 
 
 def figures(
@@ -70,11 +71,18 @@ def both_labels(labels: Int[np.ndarray, " n"]) -> Int[np.ndarray, " few"]:
     return np.concatenate([np.flatnonzero(labels == kind)[:SHOWN_PATCHES] for kind in (0, 1)])
 
 
-def upright(settings: Settings, patches: Pixels) -> Pixels:
+def upright(settings: Settings, patches: Patches) -> Patches:
     """As a reader looks at them: patches of volumes have the front of the head on top."""
     if isinstance(settings.data, DigitDataSettings):
         return patches
     return patches.transpose(0, 2, 1)[:, ::-1]
+
+
+def as_trained(settings: Settings, patches: Patches) -> Patches:
+    """The inverse of `upright`."""
+    if isinstance(settings.data, DigitDataSettings):
+        return patches
+    return patches[:, ::-1].transpose(0, 2, 1)
 
 
 def manifold_sheet(

@@ -1,6 +1,7 @@
 """The patch VAE as a task."""
 
 from lvae.tasks.patches import data, loss
+from lvae.tasks.patches.auditing import AUDITOR
 from lvae.tasks.patches.exploring import CODE, EXPLORER, page
 from lvae.tasks.patches.measures import evaluate
 from lvae.tasks.patches.modes import MODES
@@ -21,4 +22,5 @@ TASK = Task(
     modes={**MODES, "code": CODE},
     explore=EXPLORER,
     page=page,
+    audit=AUDITOR,
 )

@@ -214,8 +214,8 @@ def enlarged(
 
 
 MODES = {
-    "prior": Mode(prior, "New slices, and their codes.", PriorOptions, FORMATS),
-    "stack": Mode(stack, "New heads, slice by slice.", StackOptions, FORMATS),
+    "prior": Mode(prior, "New slices, and their codes.", PriorOptions, FORMATS, new=True),
+    "stack": Mode(stack, "New heads, slice by slice.", StackOptions, FORMATS, new=True),
     "reconstruct": Mode(
         reconstruct, "Slices rebuilt from their codes, and the codes.", formats=FORMATS
     ),

@@ -1,5 +1,6 @@
 """The prior over codes of brain slices as a task: configs/pixelcnn_brain.py."""
 
+from lvae.tasks.brain.prior.auditing import AUDITOR
 from lvae.tasks.brain.prior.exploring import REPAINT, page
 from lvae.tasks.brain.prior.loss import load_data, loss, reload_data, spec
 from lvae.tasks.brain.prior.measures import evaluate
@@ -22,4 +23,5 @@ TASK = Task(
     figures=figures,
     modes={**MODES, "repaint": REPAINT},
     page=page,
+    audit=AUDITOR,
 )

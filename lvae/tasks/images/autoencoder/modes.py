@@ -84,5 +84,7 @@ MODES = {
         "Images of --data (default: the held-out ones) through the autoencoder.",
         formats=FORMATS,
     ),
-    "prior": Mode(prior, "New images decoded from the prior (variational only).", formats=FORMATS),
+    "prior": Mode(
+        prior, "New images decoded from the prior (variational only).", formats=FORMATS, new=True
+    ),
 }

@@ -1,5 +1,6 @@
 """The regularised autoencoders as a task: configs/autoencoder.py."""
 
+from lvae.tasks.images.autoencoder.auditing import AUDITOR
 from lvae.tasks.images.autoencoder.data import load_data, spec
 from lvae.tasks.images.autoencoder.exploring import CODE, EXPLORER, page
 from lvae.tasks.images.autoencoder.loss import loss
@@ -23,4 +24,5 @@ TASK = Task(
     modes={**MODES, "code": CODE},
     explore=EXPLORER,
     page=page,
+    audit=AUDITOR,
 )
