@@ -173,7 +173,8 @@ def _mirror_correlations(
     for sigma in CORRELATION_SCALES:
         blurred = ndimage.gaussian_filter(image, scale * sigma)[:, column]
         left, right = blurred[both], blurred[:, ::-1][both]
-        spread = left.std()  # the same of both, which hold the same numbers
+        # the same of both, which hold the same numbers
+        spread = left.std() if len(left) else 0.0
         moment = np.mean((left - left.mean()) * (right - right.mean())) if len(left) else 0.0
         correlations.append(float(moment / spread**2) if len(left) and spread > 1e-9 else 0.0)
     return correlations
