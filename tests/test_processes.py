@@ -159,6 +159,22 @@ def test_signals_that_come_before_the_command_starts_anew_are_not_lost(tmp_path)
     assert done.stderr.count("\n") == 1
 
 
+def test_an_event_loop_that_takes_the_wakeup_pipe_does_not_hold_a_signal_up():
+    """As uvloop does under the server of `lvae explore`."""
+    code = (
+        "import os, signal, time\n"
+        "from lvae.commands import stopping\n"
+        "stopping.watch()\n"
+        "signal.set_wakeup_fd(-1)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "time.sleep(60)\n"
+    )
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=50)
+    assert done.returncode == 143
+    assert done.stderr == "-c: stopped by SIGTERM; run the same command again to go on\n"
+
+
 @pytest.mark.parametrize("kilobytes", [4, 60, 1200])
 def test_full_disk_is_one_line_and_goes_on_with_more_space(tmp_path, trained, kilobytes):
     disk = tmp_path / "disk"

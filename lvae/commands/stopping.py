@@ -3,7 +3,8 @@
 An exception raised by a signal handler gets lost: callbacks of C code print and drop it, and
 libraries catch it in the middle of their own work. Nothing needs it here, since every file appears
 whole or not at all and a run goes on after SIGKILL too. So a thread that waits for the signal ends
-the process at once, also while XLA compiles or a module is imported.
+the process at once, also while XLA compiles or a module is imported. Python's own handler does the
+same, for event loops (uvloop's) take the pipe that the thread waits at.
 """
 
 import os
@@ -13,9 +14,9 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_LEAVING = threading.Lock()  # of the thread that says so: one line, however many signals
 SHOW_CURSOR = "\x1b[?25h"  # a live progress line had hidden it
 
 
@@ -32,15 +33,16 @@ def watch() -> None:
     threading.Thread(target=_wait, args=(reading,), daemon=True).start()
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in SIGNALS:
-        signal.signal(number, _stand_still)
+        signal.signal(number, _handle)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
-def _stand_still(number: int, frame: FrameType | None) -> None:
-    """Python's own part, in the main thread; the number has gone to the pipe."""
-    while True:
-        time.sleep(1)
+def _handle(number: int, frame: FrameType | None) -> None:
+    """Python's own part, in the main thread. A second signal may come while the first is handled
+    here, so this returns where another call is leaving."""
+    _leave(signal.Signals(number))
+    time.sleep(0.2)
 
 
 def _wait(pipe: int) -> None:
@@ -50,7 +52,10 @@ def _wait(pipe: int) -> None:
                 _leave(signal.Signals(number))
 
 
-def _leave(number: signal.Signals) -> NoReturn:
+def _leave(number: signal.Signals) -> None:
+    """Ends the process, unless another call is about to."""
+    if not _LEAVING.acquire(blocking=False):
+        return
     name = Path(sys.argv[0]).name
     cursor = SHOW_CURSOR if os.isatty(2) else ""
     line = f"{cursor}{name}: stopped by {number.name}; run the same command again to go on\n"
