@@ -45,6 +45,23 @@ BLEND = {
     # (10) XLA's own convolutions, which are the faster ones outside a scan
     "training.steps_per_dispatch": 1,
 }
+# Scans of several channels, on pixels of DWI's own size.
+SCANS = {
+    "data.cases": 40,  # (30)
+    "training.steps": 500,  # (1500) of fewer patches, since convolutions are dear
+    "training.learning_rate": 2e-3,  # (1e-3)
+    "data.spacing_mm": 2.0,  # (1.0)
+    "data.all_test": False,  # new
+    "evaluation.spot": 3,  # (5 of 1 mm)
+    "evaluation.batch_size": 128,  # (1000) convolutions: more do not fit the caches
+    "sampling.stride": 14,  # (7 of 1 mm)
+    "finder.width": 12,  # new, and the rest
+    "finder.patches": 48,
+    "finder.weight": 1000.0,
+    "finder.channel_shares": [0.95, 0.7, 0.5],
+    "finder.gain": 0.1,
+}
+SCAN_VARIANTS = ("patches:", "patches:isles", "patches:isles_conv", "patches:isles_reference")
 SINCE = {
     "autoencoder": LEVELS,
     "denoise_mlp": LEVELS,
@@ -53,9 +70,11 @@ SINCE = {
     | {"model.design": "pyramid", "loss.log_error": 0.0, "training.steps_per_dispatch": 10},
     "denoise_conv:smoke": {"loss.log_error": 0.0, "training.steps_per_dispatch": 2},
     "patches": PAIRLESS,
+    **dict.fromkeys(SCAN_VARIANTS, SCANS),
+    "patches:smoke": SCANS | {"data.cases": 4, "training.steps": 20},
     "patches:digits": PAIRS,
     "patches:digits_conv": PAIRS,
-    "patches:smoke_digits": {"loss.pair_weight": 100.0},
+    "patches:smoke_digits": {"loss.pair_weight": 100.0, "training.learning_rate": 2e-3},
     "pixelcnn_brain": PLANLESS,
     "vqvae_brain": WITHOUT,
     "notebook": RECORDINGS,

@@ -14,17 +14,18 @@ from benchmarks.damage import (
     whole_volumes,
     with_checksums,
 )
-from lvae.data import brain, digits, image_folder, isles, volumes
+from lvae.data import brain, digits, image_folder, isles, isles_files, volumes
 from lvae.data.brain.volume_slices import slice_volume
 from lvae.data.gray import read_gray
 from lvae.data.heads import head_of
 from lvae.data.problems import Problems
+from lvae.data.scan_patches import PatchConfig
 from lvae.errors import UserError
 
 BRAIN = brain.DataSettings(
     size=16, field_of_view_mm=32.0, slices=2, subjects=(3, 1, 1), fractions=(0.6, 0.2, 0.2)
 )
-PATCHES = isles.PatchConfig(4, 1.0, 1.0, 0.25, 0.0, 0.3)
+PATCHES = PatchConfig(4, 1.0, 1.0, 0.25, 0.0)
 
 
 def attempt(reader, *arguments):
@@ -125,8 +126,10 @@ def test_stroke_cases(tmp_path):
         volumes.write_volume(path, array, np.eye(4))
         whole.append(path.read_bytes())
 
+    files = isles_files.CaseFiles("7", {"dwi": paths[0]}, paths[1])
+
     def reader(_):
-        return isles.patches_of(isles.read_case("7", *paths, PATCHES, Problems()), PATCHES)
+        return isles.case_patches(isles.read_case(files, Problems()), PATCHES)
 
     for number in range(40):
         for path, content in zip(paths, whole):

@@ -1,103 +1,57 @@
 """Patches of stroke MRI with labels and positions: ISLES 2015, ISLES 2022, or pseudo-cases.
 
-Which files are a case: see `lvae.data.isles_files`. Volumes are turned to right, anterior, superior
-(no interpolation), brought to one pixel size in the plane, normalised, and cut into axial patches
-that do not overlap.
+Which files are a case: see `lvae.data.isles_files`; how its channels come to one grid and one scale:
+see `lvae.data.stroke_scans`; how they are cut into patches: see `lvae.data.scan_patches`.
 """
 
-import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
-from scipy import ndimage
+from jaxtyping import Bool
 
 from lvae.data import volumes
-from lvae.data.heads import head_of, warning_of
+from lvae.data.heads import warning_of
 from lvae.data.isles_files import CaseFiles, find_cases
-from lvae.data.lesions import pseudo_case
-from lvae.data.problems import Problems, Refused, collecting, refused
+from lvae.data.problems import Problems, collecting, refused
+from lvae.data.pseudo_cases import pseudo_case
+from lvae.data.scan_patches import PatchConfig, patches_of
+from lvae.data.stroke_scans import Channels, in_plane, prepare, read_channels
 
-__all__ = ["PatchConfig", "find_cases", "head_of", "in_plane", "load", "normalise", "read_case"]
-
-PERCENTILES = (1.0, 99.5)  # of the head: black and white
-SAME_SPACING = 0.02  # relative; closer pixels are not resampled
-SMALLEST_HEAD = 1000  # voxels
+__all__ = ["Case", "find_cases", "load", "load_all", "read_case"]
 
 Splits = dict[str, dict[str, np.ndarray]]
 
 
-@dataclasses.dataclass(frozen=True)
-class PatchConfig:
-    """How volumes become patches; see `configs/patches.py`."""
-
-    size: int
-    spacing_mm: float
-    slice_mm: float
-    head_share: float
-    lesion_share: float
-    median: float
-
-    def __post_init__(self) -> None:
-        if self.size < 4:
-            raise ValueError(f"size={self.size}: must be at least 4 pixels")
-        for name in ("spacing_mm", "slice_mm"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}={getattr(self, name)}: must be above 0 mm")
-        if not 0 < self.head_share <= 1:
-            raise ValueError(f"head_share={self.head_share}: must be in (0, 1]")
-        if not 0 <= self.lesion_share < 1:
-            raise ValueError(f"lesion_share={self.lesion_share}: must be in [0, 1)")
-        if not 0 <= self.median < 1:
-            raise ValueError(f"median={self.median}: must be in (0, 1), or 0 for none")
-
-
 class Case(NamedTuple):
-    """One normalised case; the image is in [0, 1]."""
+    """One case on its own grid, axes right, anterior, superior. source: for messages."""
 
     name: str
-    image: Float[np.ndarray, "x y z"]
+    channels: Channels
     lesion: Bool[np.ndarray, "x y z"]
-    head: Bool[np.ndarray, "x y z"]
-    step: int  # slices from one that is used to the next
+    source: str
 
 
-def read_case(
-    name: str,
-    image_file: Path,
-    mask_file: Path,
-    config: PatchConfig,
-    problems: Problems | None = None,
-) -> Case:
-    """One case from its two files.
+def read_case(files: CaseFiles, problems: Problems | None = None) -> Case:
+    """One case from its files.
 
     Raises:
-      UserError: files that are no volumes, grids that differ, a mask that is not 0 and 1, no head.
+      UserError: files that are no volumes, a mask that is not on the DWI's grid or not 0 and 1.
     """
+    name = files.name
     with collecting(problems) as found:
-        pair = []
-        for path in (image_file, mask_file):
+        read = []
+        for parts in (files.channels, {"dwi": files.mask}):
             with found.skipping():
-                pair.append(_read(name, path))
+                read.append(read_channels(parts, name))
         found.raise_if_any()
-        image, mask = pair
-        _check_mask(name, mask_file, mask, image_file, image)
-        if text := warning_of(image.array):
+        (channels, first, _), (_, mask, _) = read
+        image_file = files.channels["dwi"]
+        _check_mask(name, files.mask, mask, image_file, first)
+        if text := warning_of(first.array):
             found.warn(f"case {name}: {image_file}", text, "shift its values above 0")
-        array = in_plane(image.array, image.info.voxel_size, config.spacing_mm, order=1)
-        lesion = in_plane(mask.array, image.info.voxel_size, config.spacing_mm, order=0) > 0.5
-        head = head_of(array)
-        if head.sum() < SMALLEST_HEAD:
-            raise refused(
-                f"case {name}",
-                f"{image_file} shows a head of {int(head.sum())} voxels (expected {SMALLEST_HEAD} "
-                "or more)",
-                "is it empty?",
-            )
-        step = max(1, round(config.slice_mm / image.info.voxel_size[2]))
-        return Case(name, normalise(array, head, config.median), lesion, head, step)
+        return Case(name, channels, mask.array > 0.5, f"case {name}: {image_file}")
 
 
 def _check_mask(
@@ -124,113 +78,59 @@ def _check_mask(
         )
 
 
-def _read(name: str, path: Path) -> volumes.Volume:
-    try:
-        return volumes.canonical(volumes.read_volume(path))
-    except Refused as error:
-        first = error.problems[0]
-        raise refused(f"case {name}: {first.path}", first.problem, first.remedy) from error
-
-
-def built_in(count: int, seed: int, config: PatchConfig) -> Iterable[Case]:
+def built_in(indices: Iterable[int], seed: int, spacing_mm: float) -> Iterator[Case]:
     """Pseudo-cases, one at a time."""
-    for index in range(count):
-        image, lesion, head, spacing = pseudo_case(index, seed, config.slice_mm)
-        array = in_plane(image, spacing, config.spacing_mm, order=1)
-        lesion = in_plane(lesion.astype(np.float32), spacing, config.spacing_mm, order=0) > 0.5
-        head = in_plane(head.astype(np.float32), spacing, config.spacing_mm, order=0) > 0.5
-        yield Case(f"pseudo-{index:02d}", normalise(array, head, config.median), lesion, head, 1)
+    for index in indices:
+        made = pseudo_case(index, seed, spacing_mm)
+        name = f"pseudo-{index:02d}"
+        yield Case(name, Channels(made.channels, made.spacing), made.lesion, name)
 
 
-def in_plane(
-    array: Float[np.ndarray, "x y z"],
-    voxel_size: tuple[float, float, float],
-    spacing_mm: float,
-    order: int,
-) -> Float[np.ndarray, "new_x new_y z"]:
-    """The volume with pixels of `spacing_mm` in the axial plane; slices stay."""
-    # at least one pixel
-    factors = [
-        max(size / spacing_mm, 1 / count) for size, count in zip(voxel_size[:2], array.shape)
-    ] + [1.0]
-    if all(abs(factor - 1) <= SAME_SPACING for factor in factors):
-        return array
-    return ndimage.zoom(array, factors, order=order, mode="nearest", grid_mode=True)
+def all_cases(path: str, problems: Problems | None = None) -> Iterator[Case]:
+    """Every case under a folder.
 
-
-def normalise(
-    array: Float[np.ndarray, "x y z"], head: Bool[np.ndarray, "x y z"], median: float
-) -> Float[np.ndarray, "x y z"]:
-    """[0, 1] between two percentiles of the head; 0 outside of it.
-
-    median: where a power law then puts the head's median, 0 for none. The upper percentile of a
-    case with a large lesion lies in the lesion, so that all its healthy tissue is dark; the median
-    is hardly moved by a lesion.
+    Raises:
+      UserError: bad files; see `find_cases` and `read_case`.
     """
-    low, high = np.percentile(array[head], PERCENTILES)
-    scaled = (np.clip(array, low, high) - low) / max(high - low, 1e-12)  # nothing overflows
-    if median:
-        middle = np.clip(np.median(scaled[head]), 1e-3, 1 - 1e-3)
-        scaled = scaled ** (np.log(median) / np.log(middle))
-    return np.where(head, scaled, 0).astype(np.float32)
+    with collecting(problems) as found:
+        for case in read_cases(find_cases(path, found), found):
+            found.raise_if_any()
+            assert case is not None
+            yield case
 
 
-def patches_of(case: Case, config: PatchConfig) -> dict[str, np.ndarray]:
-    """Axial patches that do not overlap, on a grid in the middle of the plane.
+def cases_of_split(
+    path: str, count: int, seed: int, shares: tuple[float, float], spacing_mm: float, split: str
+) -> Iterator[Case]:
+    """The cases of one split; arguments as of `load`.
 
-    Returns:
-      image, uint8 (N, size, size), rows to the right and columns to the front; label, int32 (N,),
-      1 where more than `lesion_share` of the patch is lesion; share, float32 (N,), that share;
-      position, float32 (N, 3), centre within the head's box, -1 to 1 from left, back and below.
-      Patches of which less than `head_share` is head are dropped.
+    Raises:
+      UserError: bad files; see `find_cases` and `read_case`.
     """
-    size = config.size
-    columns, rows = (length // size for length in case.image.shape[:2])
-    if not columns or not rows or not case.head.any():
-        return _empty(size)
-    start = [(length - length // size * size) // 2 for length in case.image.shape[:2]]
-    filled = np.flatnonzero(case.head.any((0, 1)))
-    slices = np.arange(filled[0], filled[-1] + 1, case.step)
-
-    def cut(array: np.ndarray) -> np.ndarray:
-        window = array[
-            start[0] : start[0] + columns * size, start[1] : start[1] + rows * size, slices
-        ]
-        blocks = window.reshape(columns, size, rows, size, len(slices))
-        return blocks.transpose(4, 0, 2, 1, 3).reshape(-1, size, size)
-
-    z, x, y = np.meshgrid(slices, np.arange(columns), np.arange(rows), indexing="ij")
-    centres = [start[0] + (x + 0.5) * size - 0.5, start[1] + (y + 0.5) * size - 0.5, z]
-    position = positions(np.stack([centre.ravel() for centre in centres], -1), case.head)
-    kept = cut(case.head).mean((1, 2)) >= config.head_share
-    share = cut(case.lesion).mean((1, 2))[kept]
-    return {
-        "image": np.rint(255 * cut(case.image)[kept]).astype(np.uint8),
-        "label": (share > config.lesion_share).astype(np.int32),
-        "share": share.astype(np.float32),
-        "position": position[kept],
-    }
+    if not path:
+        chosen = np.flatnonzero(np.array(assign(count, shares, seed, path)) == split)
+        yield from built_in(chosen.tolist(), seed, spacing_mm)
+        return
+    files = find_cases(path)
+    for entry, place in zip(files, assign(len(files), shares, seed, path)):
+        if place == split:
+            yield read_case(entry)
 
 
-def positions(
-    voxels: Float[np.ndarray, "n 3"], head: Bool[np.ndarray, "x y z"]
-) -> Float[np.ndarray, "n 3"]:
-    """Voxel indices as places in the head's box: -1 to 1 along each axis."""
-    scaled = []
-    for axis in range(3):
-        inside = np.flatnonzero(head.any(tuple(other for other in range(3) if other != axis)))
-        low, high = inside[0], inside[-1]
-        scaled.append(2 * (voxels[:, axis] - low) / max(high - low, 1) - 1)
-    return np.stack(scaled, -1).astype(np.float32)
+def load_all(
+    path: str, config: PatchConfig, problems: Problems | None = None
+) -> dict[str, np.ndarray]:
+    """The patches of every case under a folder, with the fields of `load`.
 
-
-def _empty(size: int) -> dict[str, np.ndarray]:
-    return {
-        "image": np.zeros((0, size, size), np.uint8),
-        "label": np.zeros(0, np.int32),
-        "share": np.zeros(0, np.float32),
-        "position": np.zeros((0, 3), np.float32),
-    }
+    Raises:
+      UserError: bad files, no patch.
+    """
+    parts = []
+    for index, case in enumerate(all_cases(path, problems)):
+        fields = case_patches(case, config)
+        fields["case"] = np.full(len(fields["label"]), index, np.int32)
+        parts.append(fields)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def load(
@@ -263,17 +163,18 @@ def load(
         if path:
             files = find_cases(path, found)
             count = len(files)
-            cases = _read_cases(files, config, found)
+            cases = read_cases(files, found)
         else:
-            cases = built_in(count, seed, config)
+            cases = built_in(range(count), seed, config.spacing_mm)
         splits_of = assign(count, shares, seed, path)
         parts: dict[str, list[dict[str, np.ndarray]]] = {"train": [], "validation": [], "test": []}
         for index, case in enumerate(cases):
             if case is None:
                 continue
-            fields = patches_of(case, config)
-            fields["case"] = np.full(len(fields["label"]), index, np.int32)
-            parts[splits_of[index]].append(fields)
+            with found.skipping():
+                fields = case_patches(case, config)
+                fields["case"] = np.full(len(fields["label"]), index, np.int32)
+                parts[splits_of[index]].append(fields)
         found.raise_if_any()
         splits = {
             split: {name: np.concatenate([entry[name] for entry in entries]) for name in entries[0]}
@@ -290,14 +191,24 @@ def load(
         return splits
 
 
-def _read_cases(
-    files: Iterable[CaseFiles], config: PatchConfig, found: Problems
-) -> Iterator[Case | None]:
+def case_patches(case: Case, config: PatchConfig) -> dict[str, np.ndarray]:
+    """The patches of one case.
+
+    Raises:
+      UserError: it shows no head.
+    """
+    scan = prepare(case.channels, config.spacing_mm, case.source)
+    mask = case.lesion.astype(np.float32)
+    lesion = in_plane(mask, case.channels.spacing, config.spacing_mm, order=0) > 0.5
+    return patches_of(scan, lesion, config)
+
+
+def read_cases(files: Iterable[CaseFiles], found: Problems) -> Iterator[Case | None]:
     """One case after the other; None for one that is refused and noted."""
     for entry in files:
         case = None
         with found.skipping():
-            case = read_case(*entry, config, found)
+            case = read_case(entry, found)
         yield case
 
 

@@ -47,11 +47,11 @@ def blend(
     far_row, far_column = corners.max(axis=0) + size
     total = np.zeros((far_row, far_column, tiles.shape[3]))
     weights = np.zeros((far_row, far_column, 1))
-    window = _window(size)
+    profile = window(size)
     for tile, (row, column) in zip(tiles, corners):
         place = np.s_[row : row + size, column : column + size]
-        total[place] += window * tile
-        weights[place] += window
+        total[place] += profile * tile
+        weights[place] += profile
     return (total / weights)[:height, :width].astype(tiles.dtype)
 
 
@@ -61,7 +61,7 @@ def _starts(length: int, size: int, overlap: int) -> list[int]:
     return [round(index * (length - size) / max(1, count - 1)) for index in range(count)]
 
 
-def _window(size: int) -> np.ndarray:
+def window(size: int) -> np.ndarray:
     """(size, size, 1): the product of two raised cosines, above 0 everywhere."""
     position = (np.arange(size) + 0.5) / size
     profile = np.sin(np.pi * position) ** 2

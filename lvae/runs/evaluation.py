@@ -51,13 +51,15 @@ def of_run(loaded: Loaded, data: Path | None = None) -> dict[str, Any]:
     Raises:
       UserError: the data are bad, or the config has no field for their place.
     """
-    settings = settings_on(loaded, data)
+    settings = settings_on(loaded, data, undivided=True)
     splits = restoring.load_data(loaded.task, settings, loaded.run.spec)
     return thorough(loaded.task, dataclasses.replace(loaded.run, settings=settings), splits)
 
 
-def settings_on(loaded: Loaded, data: Path | None) -> Any:
+def settings_on(loaded: Loaded, data: Path | None, undivided: bool = False) -> Any:
     """The run's settings, with another place of the data where one is named.
+
+    undivided: all of it is the test split, for tasks that can.
 
     Raises:
       UserError: the config has no field for their place.
@@ -67,7 +69,9 @@ def settings_on(loaded: Loaded, data: Path | None) -> Any:
         return run.settings
     if "path" not in config.get("data", {}):
         raise UserError(f"--data={data}: the config has no field data.path to set")
-    changes = {"data.path": str(data)}
+    changes: dict[str, Any] = {"data.path": str(data)}
+    if undivided and "all_test" in config["data"]:
+        changes["data.all_test"] = True
     return configuration.parse(task.settings, configuration.changed(config, changes))
 
 

@@ -1,12 +1,14 @@
 """Patches with labels: of stroke MRI, or of two digits."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Int
 
 from lvae.data import isles
 from lvae.data.digits import read_digits
+from lvae.data.scan_patches import PatchConfig
 from lvae.errors import UserError
 from lvae.tasks.patches.settings import DigitDataSettings, LesionDataSettings, Settings
 from lvae.tasks.task import Spec, Splits, spec_of
@@ -14,7 +16,7 @@ from lvae.tasks.task import Spec, Splits, spec_of
 
 def load_data(settings: Settings) -> Splits:
     """Patches by split: image, uint8 (N, size, size); label, int32 (N,), 1 is lesion (the second
-    digit); case, int32 (N,); of lesions share, float32 (N,), and position, float32 (N, 3), too.
+    digit); case, int32 (N,); of lesions share, float32 (N,), and the fields of `lvae.data.scan_patches.fields_at`, too.
 
     Raises:
       UserError: see `lvae.data.isles` and `lvae.data.digits`.
@@ -22,14 +24,37 @@ def load_data(settings: Settings) -> Splits:
     data = settings.data
     if isinstance(data, DigitDataSettings):
         return two_digits(data)
-    shares = (data.validation_share, data.test_share)
-    return isles.load(data.path, data.cases, data.case_seed, shares, patch_config(data))
+    config = patch_config(data)
+    if data.all_test:
+        return {"test": isles.load_all(data.path, config)}
+    return isles.load(data.path, data.cases, data.case_seed, shares_of(data), config)
 
 
-def patch_config(data: LesionDataSettings) -> isles.PatchConfig:
+def shares_of(data: LesionDataSettings) -> tuple[float, float]:
+    """Of the cases that are validation and test."""
+    return data.validation_share, data.test_share
+
+
+def cases_of(settings: Settings, split: str) -> Iterator[isles.Case]:
+    """The cases of a split, one after the other, whole.
+
+    Raises:
+      UserError: see `lvae.data.isles`.
+    """
+    data = settings.data
+    assert isinstance(data, LesionDataSettings)
+    if data.all_test:
+        yield from isles.all_cases(data.path)
+        return
+    yield from isles.cases_of_split(
+        data.path, data.cases, data.case_seed, shares_of(data), data.spacing_mm, split
+    )
+
+
+def patch_config(data: LesionDataSettings) -> PatchConfig:
     """What the reader needs to know."""
-    names = [field.name for field in dataclasses.fields(isles.PatchConfig)]
-    return isles.PatchConfig(**{name: getattr(data, name) for name in names})
+    names = [field.name for field in dataclasses.fields(PatchConfig)]
+    return PatchConfig(**{name: getattr(data, name) for name in names})
 
 
 def two_digits(data: DigitDataSettings) -> Splits:

@@ -13,8 +13,14 @@ from lvae.imaging.warps import Warp, random_warp
 from lvae.models.gaussian import normal_kl, reparameterised
 from lvae.models.patch_vae import Decoded, MixturePrior, PatchVAE
 from lvae.tasks.patches.data import few_labels
+from lvae.tasks.patches.healthy import finder_of, init_scans, scan_loss
 from lvae.tasks.patches.pairs import contrast
-from lvae.tasks.patches.settings import ConvModelSettings, LossSettings, Settings
+from lvae.tasks.patches.settings import (
+    ConvModelSettings,
+    LesionDataSettings,
+    LossSettings,
+    Settings,
+)
 from lvae.tasks.task import Batch, LossFunction, Spec, Splits, Variables
 
 Images = Float[Array, "batch size size"]
@@ -55,8 +61,8 @@ def prior_of(settings: Settings) -> MixturePrior | None:
 
 
 def init(settings: Settings, spec: Spec, key: Key[Array, ""]) -> Variables:
-    """{"params": {"all", "healthy": networks, and with a mixture "prior"}, "buffers": {"labelled":
-    the few patches whose labels are learned from, or nothing}}."""
+    """{"params": {"all", "healthy": networks, of scans "finder", and with a mixture "prior"},
+    "buffers": {"labelled": the few patches whose labels are learned from, or nothing}}."""
     size = settings.data.size
     blank = jnp.zeros((1, size, size))
     module = network_of(settings)
@@ -64,6 +70,8 @@ def init(settings: Settings, spec: Spec, key: Key[Array, ""]) -> Variables:
         name: module.init(jax.random.fold_in(key, index), blank)["params"]
         for index, name in enumerate(("all", "healthy"))
     }
+    if isinstance(settings.data, LesionDataSettings):
+        params |= init_scans(settings, key)
     prior = prior_of(settings)
     if prior is not None:
         codes = jnp.zeros((1, settings.model.latents))
@@ -107,18 +115,15 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
         free = jnp.maximum(jnp.mean(divergence), weights.free_bits)
         total = jnp.mean(errors) + weights.kl_weight * free
 
-        healthy = (batch["label"] == 0).astype(jnp.float32)
-        share = healthy / jnp.maximum(jnp.sum(healthy), 1.0)
-        healthy_errors, healthy_divergence = terms(settings, params, "healthy", images, keys[1])
-        known = jnp.sum(share * healthy_errors)
-        known_divergence = jnp.sum(share * healthy_divergence)
+        parts = {"reconstruction": errors, "divergence": divergence}
+        if isinstance(settings.data, LesionDataSettings):
+            known, known_divergence, found = scan_loss(settings, params, batch, keys[1])
+            total += finder_of(settings).weight * found
+            parts["finder_error"] = found
+        else:
+            known, known_divergence = healthy_terms(settings, params, batch, images, keys[1])
         total += known + weights.healthy_kl_weight * known_divergence
-        parts = {
-            "reconstruction": errors,
-            "divergence": divergence,
-            "healthy_reconstruction": known,
-            "healthy_divergence": known_divergence,
-        }
+        parts |= {"healthy_reconstruction": known, "healthy_divergence": known_divergence}
         if weights.pair_weight:
             error = pair_error(settings, params["all"], images, keys[4])
             total += weights.pair_weight * error
@@ -130,6 +135,16 @@ def loss(settings: Settings, spec: Spec) -> LossFunction:
         return total, (parts, buffers)
 
     return value
+
+
+def healthy_terms(
+    settings: Settings, params: PyTree, batch: Batch, images: Images, key: Key[Array, ""]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """`terms` of the healthy-only network, means over the patches of label 0."""
+    healthy = (batch["label"] == 0).astype(jnp.float32)
+    share = healthy / jnp.maximum(jnp.sum(healthy), 1.0)
+    errors, divergence = terms(settings, params, "healthy", images, key)
+    return jnp.sum(share * errors), jnp.sum(share * divergence)
 
 
 def pair_error(

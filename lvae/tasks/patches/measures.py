@@ -2,54 +2,21 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import numpy as np
-import optax
-from jaxtyping import Array, Float, Int, PyTree, UInt8
+from jaxtyping import Float, Int, UInt8
 from scipy import ndimage
 
-from lvae.imaging.levels import from_levels
 from lvae.metrics import clusters
-from lvae.models.batching import in_batches
-from lvae.models.gaussian import normal_kl
-from lvae.models.patch_vae import PatchVAE
-from lvae.tasks.patches.loss import decode, encode, network_of
-from lvae.tasks.patches.settings import EvaluationSettings, Settings
+from lvae.tasks.patches.examining import Examined, code, examine
+from lvae.tasks.patches.settings import EvaluationSettings, LesionDataSettings, Settings
+from lvae.tasks.patches.volume_measures import volume_numbers
 from lvae.tasks.task import Numbers, Run, Split, Splits
 
 Patches = UInt8[np.ndarray, "_ size size"]
-SCORES = ("reconstruction", "elbo", "distance", "spot")
+SCORES = ("reconstruction", "elbo", "distance", "spot", "finder")
 BRIGHTEST = 0.025  # share of a patch's pixels in the intensity baseline `bright_auroc`
-
-
-class Scan(NamedTuple):
-    """What a network says of patches.
-
-    codes: (N, latents), mean codes. rebuilt: (N, size, size), their decoded pixels in [0, 1]. elbo:
-    (N,), cross-entropy at the mean code plus divergence from N(0, I), nats.
-    """
-
-    codes: np.ndarray
-    rebuilt: np.ndarray
-    elbo: np.ndarray
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _scan(network: PatchVAE, params: PyTree, patches: Array) -> tuple[Array, Array, Array]:
-    images = from_levels(patches)
-    mean, log_variance = encode(network, params, images)
-    logits = decode(network, params, mean).pixels
-    errors = optax.sigmoid_binary_cross_entropy(logits, images).sum((1, 2))
-    divergence = normal_kl(mean, log_variance).sum(1)
-    return mean, jax.nn.sigmoid(logits), errors + divergence
-
-
-def scan(settings: Settings, params: PyTree, patches: Patches) -> Scan:
-    """A network over any number of patches."""
-    function = functools.partial(_scan, network_of(settings), params)
-    return Scan(*in_batches(function, patches, size=settings.evaluation.batch_size))
 
 
 def spot_map(residual: np.ndarray, evaluation: EvaluationSettings) -> np.ndarray:
@@ -64,42 +31,53 @@ def spot_map(residual: np.ndarray, evaluation: EvaluationSettings) -> np.ndarray
 
 
 def scores(
-    patches: Patches, seen: Scan, evaluation: EvaluationSettings
+    patches: Patches, seen: Examined, evaluation: EvaluationSettings
 ) -> dict[str, Float[np.ndarray, " _"]]:
     """Anomaly scores of patches, the higher the more unusual: one array for each of SCORES."""
-    residual = patches / 255.0 - seen.rebuilt
     return {
-        "reconstruction": (residual**2).mean((1, 2)),
+        "reconstruction": ((patches / 255.0 - seen.rebuilt) ** 2).mean((1, 2)),
         "elbo": seen.elbo,
         "distance": (seen.codes**2).sum(1),
-        "spot": spot_map(residual, evaluation).max((1, 2)),
+        "spot": spot_map(seen.residual, evaluation).max((1, 2)),
+        "finder": seen.odds.max((1, 2)),
     }
 
 
 def evaluate(run: Run[Settings], splits: Splits, split: str, thorough: bool) -> Numbers:
-    """AUROCs of codes and anomaly scores; thorough: with PCA, intensity and intervals by case."""
+    """AUROCs of codes and anomaly scores; thorough: with PCA, intensity, intervals by case, and of
+    scans the scores of whole volumes.
+
+    Without a training split, as of --data, what needs one is left out: neighbours, probe, PCA.
+    """
     settings, params = run.settings, run.variables["params"]
-    train, held_out = splits["train"], splits[split]
+    held_out = splits[split]
     labels = held_out["label"]
-    codes = scan(settings, params["all"], held_out["image"]).codes
-    reference = scan(settings, params["all"], train["image"]).codes
-    seen = scan(settings, params["healthy"], held_out["image"])
-    anomaly = scores(held_out["image"], seen, settings.evaluation)
-    curves = code_scores(reference, train["label"], codes, settings)
-    curves["anomaly_auroc"] = anomaly[settings.evaluation.anomaly_score]
+    codes = code(settings, params["all"], held_out["image"]).codes
+    anomaly = scores(held_out["image"], examine(settings, params, held_out), settings.evaluation)
+    curves = {"anomaly_auroc": anomaly[settings.evaluation.anomaly_score]}
+    silhouettes = {"silhouette": codes}
+    if "train" in splits:
+        train = splits["train"]
+        reference = code(settings, params["all"], train["image"]).codes
+        curves |= code_scores(reference, train["label"], codes, settings)
     if not thorough:
         return _aurocs(curves, labels)
-    curves |= {f"anomaly_{name}_auroc": anomaly[name] for name in SCORES}
-    curves |= baselines(settings, train, held_out)
-    pca = pca_codes(settings, train["image"], held_out["image"], settings.seed)
-    curves |= {
-        f"pca_{name}": values
-        for name, values in code_scores(pca[0], train["label"], pca[1], settings).items()
-    }
+    curves |= {f"anomaly_{name}_auroc": anomaly[name] for name in _scores_of(settings)}
+    curves |= intensities(held_out)
+    if "train" in splits:
+        curves |= baselines(settings, train, held_out)
+        pca = pca_codes(settings, train["image"], held_out["image"], settings.seed)
+        of_pca = code_scores(pca[0], train["label"], pca[1], settings)
+        curves |= {f"pca_{name}": values for name, values in of_pca.items()}
+        silhouettes["pca_silhouette"] = pca[1]
+    volumes: Numbers = {}
+    if isinstance(settings.data, LesionDataSettings):
+        volumes = volume_numbers(settings, params, split)
     return {
-        **_silhouettes({"silhouette": codes, "pca_silhouette": pca[1]}, held_out, settings),
+        **_silhouettes(silhouettes, held_out, settings),
         **_aurocs(curves, labels),
         **_intervals(curves, held_out, settings),
+        **volumes,
         "anomaly_score": settings.evaluation.anomaly_score,
         "latents": settings.model.latents,
         "labels_used": 2 * settings.loss.labels,
@@ -107,6 +85,11 @@ def evaluate(run: Run[Settings], splits: Splits, split: str, thorough: bool) -> 
         "cases": len(np.unique(held_out["case"])),
         "share_of_label_1": float(labels.mean()),
     }
+
+
+def _scores_of(settings: Settings) -> tuple[str, ...]:
+    """Digits have no finder."""
+    return SCORES if isinstance(settings.data, LesionDataSettings) else SCORES[:-1]
 
 
 def _silhouettes(
@@ -141,7 +124,7 @@ def _intervals(
     curves: dict[str, np.ndarray], held_out: Split, settings: Settings
 ) -> dict[str, list[float]]:
     result = {}
-    for name in _WITH_INTERVALS:
+    for name in [name for name in _WITH_INTERVALS if name in curves]:
         measure = functools.partial(_resampled, held_out["label"], curves[name])
         result[f"{name}_interval"] = _interval(measure, held_out["case"], settings)
     return result
@@ -173,11 +156,21 @@ def _dimension(settings: Settings, train: np.ndarray) -> int:
     return min(settings.model.latents, len(train), train[0].size)
 
 
-def baselines(settings: Settings, train: Split, held_out: Split) -> dict[str, np.ndarray]:
-    """Anomaly scores without a network: intensity, and PCA of healthy patches.
+def intensities(held_out: Split) -> dict[str, np.ndarray]:
+    """Anomaly scores without training. intensity: mean of the patch. bright: mean of its brightest
+    pixels."""
+    patches = held_out["image"].reshape(len(held_out["image"]), -1) / np.float32(255)
+    brightest = max(1, round(BRIGHTEST * patches.shape[1]))
+    return {
+        "intensity_auroc": patches.mean(1),
+        "bright_auroc": np.sort(patches, axis=1)[:, -brightest:].mean(1),
+    }
 
-    intensity: mean of the patch. bright: mean of its brightest pixels. pca_anomaly: mean squared
-    error. pca_spot: the network's own local score, of what PCA leaves.
+
+def baselines(settings: Settings, train: Split, held_out: Split) -> dict[str, np.ndarray]:
+    """Anomaly scores of PCA of healthy patches.
+
+    pca_anomaly: mean squared error. pca_spot: the network's own local score, of what PCA leaves.
     """
     from sklearn.decomposition import PCA  # slow to import
 
@@ -186,11 +179,8 @@ def baselines(settings: Settings, train: Split, held_out: Split) -> dict[str, np
     patches = held_out["image"].reshape(len(held_out["image"]), -1) / np.float32(255)
     pca = PCA(_dimension(settings, train["image"]), random_state=0).fit(healthy)
     residual = patches - pca.inverse_transform(pca.transform(patches))
-    brightest = max(1, round(BRIGHTEST * patches.shape[1]))
     spots = spot_map(residual.reshape(held_out["image"].shape), settings.evaluation)
     return {
-        "intensity_auroc": patches.mean(1),
-        "bright_auroc": np.sort(patches, axis=1)[:, -brightest:].mean(1),
         "pca_anomaly_auroc": (residual**2).mean(1),
         "pca_spot_auroc": spots.max((1, 2)),
     }

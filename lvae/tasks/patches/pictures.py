@@ -16,8 +16,9 @@ from lvae.imaging.sheets import contact_sheet
 from lvae.metrics.clusters import embedding
 from lvae.models.patch_vae import PatchVAE
 from lvae.tasks.patches import loss
+from lvae.tasks.patches.examining import code, examine
 from lvae.tasks.patches.loss import network_of
-from lvae.tasks.patches.measures import scan, scores, spot_map
+from lvae.tasks.patches.measures import scores, spot_map
 from lvae.tasks.patches.settings import DigitDataSettings, Settings
 from lvae.tasks.task import NamedPicture, Run, Splits
 
@@ -37,7 +38,7 @@ def figures(
     held_out = splits["validation"]
     chosen = np.random.default_rng(settings.seed).permutation(len(held_out["label"]))[:SHOWN_CODES]
     patches, labels = held_out["image"][chosen], held_out["label"][chosen]
-    seen = scan(settings, params["all"], patches)
+    seen = code(settings, params["all"], patches)
     kind = "code" if settings.model.latents <= 2 else "t-SNE of the codes"
     places = embedding(seen.codes, settings.seed)
     yield "codes", drawing.scatter(places, labels, kinds(settings), kind)
@@ -48,11 +49,11 @@ def figures(
         "reconstructions",
         drawing.patch_rows([upright(settings, row) for row in pairs], ["patch", "rebuilt"]),
     )
-    healthy = scan(settings, params["healthy"], patches)
+    healthy = examine(settings, params, {name: held_out[name][chosen] for name in held_out})
     unusual = scores(patches, healthy, settings.evaluation)[settings.evaluation.anomaly_score]
     order = np.argsort(unusual)[::-1][: 2 * SHOWN_PATCHES]
     original, rebuilt = patches[order] / 255.0, healthy.rebuilt[order]
-    rows = [original, rebuilt, spot_map(original - rebuilt, settings.evaluation)]
+    rows = [original, rebuilt, spot_map(healthy.residual[order], settings.evaluation)]
     names = ["most unusual", "rebuilt", "heat"]
     yield "anomalies", drawing.patch_rows([upright(settings, row) for row in rows], names)
     terms = ("loss", "reconstruction", "divergence", "healthy_reconstruction", "label_error")

@@ -1,4 +1,4 @@
-"""A whole volume through the healthy-only network: overlapping patches, one heat map."""
+"""A whole scan through the networks: overlapping patches, one map of chances."""
 
 from typing import NamedTuple
 
@@ -6,98 +6,113 @@ import numpy as np
 from jaxtyping import Bool, Float, PyTree
 from scipy import ndimage
 
-from lvae.data import isles
-from lvae.data.volumes import Volume, canonical
-from lvae.errors import UserError
-from lvae.tasks.patches.measures import scan, spot_map
+from lvae.data.scan_patches import fields_at
+from lvae.data.stroke_scans import Channels, Scan, prepare
+from lvae.imaging.tiling import window
+from lvae.tasks.patches.examining import examine
 from lvae.tasks.patches.settings import LesionDataSettings, LesionSamplingSettings, Settings
 
 
 class HeatMap(NamedTuple):
-    """Both on the grid of the volume that was scanned.
+    """On the grid of the channels that were scanned, axes right, anterior, superior.
 
-    heat: float32, how much brighter than foreseen (of the normalised range), 0 outside of the head.
-    image: float32 in [0, 1], the normalised volume.
+    heat: float32, chance of a lesion, 0 to 1; 0 outside of the head. unusual: float32, deviations
+    from what the healthy-only network foresees. image: float32 in [0, 1], the first channel.
     """
 
     heat: np.ndarray
+    unusual: np.ndarray
     image: np.ndarray
     patches: int
 
 
-def scan_volume(settings: Settings, params: PyTree, volume: Volume, name: str) -> HeatMap:
-    """Every slice in patches `stride` pixels apart; each pixel is the mean over its patches.
+def scan_volume(settings: Settings, params: PyTree, channels: Channels, name: str) -> HeatMap:
+    """Every slice in patches `stride` pixels apart; each pixel is a mean over its patches.
 
     Args:
       settings: of the run.
-      params: of the healthy-only network.
-      volume: in any orientation and pixel size.
+      params: {"healthy", "finder"}.
+      channels: of the scan, any of those known.
       name: of the file, for messages.
 
     Raises:
-      UserError: the volume shows no head.
+      UserError: the scan shows no head.
     """
-    assert isinstance(settings.data, LesionDataSettings)  # digits have no volumes
-    upright = canonical(volume)
-    array = isles.in_plane(
-        upright.array, upright.info.voxel_size, settings.data.spacing_mm, order=1
+    assert isinstance(settings.data, LesionDataSettings)
+    scan = prepare(channels, settings.data.spacing_mm, name)
+    odds, unusual, count = overlapping(settings, params, scan)
+    first = np.flatnonzero(scan.image.any((0, 1, 2)))[0]
+    shape = next(iter(channels.arrays.values())).shape
+    heat = 1 / (1 + np.exp(-_resized(odds, shape)))
+    head = _resized(scan.head.astype(np.float32), shape) > 0.5
+    image = _resized(scan.image[..., first], shape)
+    return HeatMap(
+        np.where(head, heat, 0).astype(np.float32),
+        np.where(head, _resized(unusual, shape), 0).astype(np.float32),
+        image,
+        count,
     )
-    head = isles.head_of(array)
-    if head.sum() < isles.SMALLEST_HEAD:
-        raise UserError(
-            f"{name}: shows a head of {int(head.sum())} voxels (expected {isles.SMALLEST_HEAD} or "
-            "more); is it an image of a head?"
-        )
-    image = isles.normalise(array, head, settings.data.median)
-    heat, count = overlapping(settings, params, image, head)
-    maps = [_back(part, upright.array.shape, upright, volume) for part in (heat, image)]
-    return HeatMap(maps[0], maps[1], count)
 
 
 def overlapping(
-    settings: Settings,
-    params: PyTree,
-    image: Float[np.ndarray, "x y z"],
-    head: Bool[np.ndarray, "x y z"],
-) -> tuple[Float[np.ndarray, "x y z"], int]:
-    """The heat map of a normalised volume, and how many patches were looked at."""
+    settings: Settings, params: PyTree, scan: Scan
+) -> tuple[Float[np.ndarray, "x y z"], Float[np.ndarray, "x y z"], int]:
+    """Log odds of a lesion, residuals, and how many patches were looked at."""
     assert isinstance(settings.sampling, LesionSamplingSettings)
     size, stride = settings.data.size, settings.sampling.stride
-    missing = [(0, max(0, size - length)) for length in image.shape[:2]] + [(0, 0)]
-    bytes_ = np.rint(255 * np.pad(image, missing)).astype(np.uint8)
-    filled = np.pad(head, missing)
-    corners = [
-        (x, y, z)
-        for x in starts(bytes_.shape[0], size, stride)
-        for y in starts(bytes_.shape[1], size, stride)
-        for z in np.flatnonzero(filled[x : x + size, y : y + size].any((0, 1)))
-    ]
-    patches = np.stack([bytes_[x : x + size, y : y + size, z] for x, y, z in corners])
-    residual = patches / np.float32(255) - scan(settings, params, patches).rebuilt
-    maps = spot_map(residual, settings.evaluation).astype(np.float32)
-    total = np.zeros(bytes_.shape, np.float32)
-    times = np.zeros(bytes_.shape, np.float32)
-    for (x, y, z), part in zip(corners, maps):
-        total[x : x + size, y : y + size, z] += part
-        times[x : x + size, y : y + size, z] += 1
-    heat = np.where(filled, total / np.maximum(times, 1), 0)
-    return heat[: image.shape[0], : image.shape[1]], len(corners)
+    missing = [(0, max(0, size - length)) for length in scan.head.shape[:2]] + [(0, 0)]
+    padded = scan._replace(
+        image=np.pad(scan.image, [*missing, (0, 0)]),
+        mirror=np.pad(scan.mirror, [*missing, (0, 0)]),
+        sided=np.pad(scan.sided, [*missing, (0, 0)]),
+        head=np.pad(scan.head, missing),
+    )
+    columns, rows = (
+        starts(low, high, size, stride, length)
+        for (low, high), length in zip(box(padded.head), padded.head.shape)
+    )
+    corners = np.array(
+        [
+            (x, y, z)
+            for x in columns
+            for y in rows
+            for z in np.flatnonzero(padded.head[x : x + size, y : y + size].any((0, 1)))
+        ]
+    )
+    found = examine(settings, params, fields_at(padded, corners, size))
+    weights = window(size)[..., 0].astype(np.float32)
+    total = np.zeros((2, *padded.head.shape), np.float32)
+    share = np.full(padded.head.shape, 1e-9, np.float32)
+    for (x, y, z), odds, residual in zip(corners, found.odds, found.residual):
+        place = (slice(x, x + size), slice(y, y + size), z)
+        total[0][place] += weights * odds
+        total[1][place] += weights * residual
+        share[place] += weights
+    odds, residual = (total / share)[:, : scan.head.shape[0], : scan.head.shape[1]]
+    spot = settings.evaluation.spot
+    return (
+        np.where(scan.head, odds, -20.0).astype(np.float32),
+        ndimage.uniform_filter(residual, (spot, spot, 0), mode="constant"),
+        len(corners),
+    )
 
 
-def starts(length: int, size: int, stride: int) -> list[int]:
-    """First pixels of patches `stride` apart that cover `length`; the last one ends with it."""
-    return sorted({*range(0, length - size, stride), length - size})
+def box(head: Bool[np.ndarray, "x y z"]) -> list[tuple[int, int]]:
+    """First and last pixel of the head along both axes of the plane."""
+    lines = [np.flatnonzero(head.any((1 - axis, 2))) for axis in range(2)]
+    return [(int(line[0]), int(line[-1])) for line in lines]
 
 
-def _back(
-    array: np.ndarray, shape: tuple[int, ...], upright: Volume, volume: Volume
-) -> Float[np.ndarray, "x y z"]:
-    """From the network's pixels and axes to the input's."""
-    if array.shape != shape:
-        factors = [new / old for new, old in zip(shape, array.shape)]
-        array = ndimage.zoom(array, factors, order=1, mode="nearest", grid_mode=True)
-    # Where the input's axes lie among the upright ones: a signed permutation.
-    turn = np.linalg.inv(upright.affine[:3, :3]) @ volume.affine[:3, :3]
-    order = [int(np.abs(turn[:, axis]).argmax()) for axis in range(3)]
-    flips = tuple(axis for axis in range(3) if turn[order[axis], axis] < 0)
-    return np.ascontiguousarray(np.flip(array.transpose(order), flips), np.float32)
+def starts(low: int, high: int, size: int, stride: int, length: int) -> list[int]:
+    """First pixels of patches `stride` apart that cover low to high of an axis of `length`."""
+    low = max(0, min(low - stride // 2, length - size))
+    last = min(length, high + 1 + stride // 2)
+    return sorted({*range(low, max(low + 1, last - size), stride), max(low, last - size)})
+
+
+def _resized(array: np.ndarray, shape: tuple[int, ...]) -> Float[np.ndarray, "x y z"]:
+    """From the network's pixels to the scan's."""
+    if array.shape == shape:
+        return array
+    factors = [new / old for new, old in zip(shape, array.shape)]
+    return ndimage.zoom(array, factors, order=1, mode="nearest", grid_mode=True)

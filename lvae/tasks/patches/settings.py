@@ -30,18 +30,16 @@ class LesionDataSettings:
 
     source: Literal["lesions"]
     path: str = ""  # folder of cases; "": the built-in pseudo-cases
-    cases: int = 30  # pseudo-cases, where there is no path; ISLES has 28
+    cases: int = 40  # pseudo-cases, where there is no path; ISLES 2015 has 28, 2022 has 250
     case_seed: int = 0  # of the pseudo-cases, and of which case is in which split
     validation_share: float = 0.15  # of the cases
     test_share: float = 0.25  # of the cases
     size: int = 28  # px, of a patch
-    spacing_mm: float = 1.0  # mm per pixel; other volumes are resampled in the plane
+    spacing_mm: float = 2.0  # mm per pixel, as DWI has; other volumes are resampled in the plane
     slice_mm: float = 5.0  # mm between slices that are cut into patches; neighbours are alike
     head_share: float = 0.25  # of a patch that must be head; emptier ones are dropped
     lesion_share: float = 0.0  # label 1 where more than this share is lesion; 0: any voxel
-    # Where a power law puts the head's median; 0: off. A lesion moves it less than the upper
-    # percentile, so that healthy tissue is equally dark in every case.
-    median: float = 0.2
+    all_test: bool = False  # every case is a test case: --data of a trained run
 
     def __post_init__(self) -> None:
         _check_shares(validation_share=self.validation_share, test_share=self.test_share)
@@ -108,6 +106,32 @@ class LossSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class NoFinderSettings:
+    """Digits have no lesions to find."""
+
+    source: ClassVar[str] = "digits"
+
+
+@dataclasses.dataclass(frozen=True)
+class FinderSettings:
+    """The networks of whole scans: the one that foresees healthy patches, and the lesion finder."""
+
+    source: ClassVar[str] = "lesions"
+    width: int = 12  # feature maps of their convolutions
+    patches: int = 48  # of a batch that they learn from: convolutions cost more than dense layers
+    weight: float = 1000.0  # of the finder's nats per pixel, against nats of all pixels of a patch
+    # Of the patches that keep their DWI, ADC, FLAIR in training: any subset can be scanned.
+    channel_shares: tuple[float, float, float] = (0.95, 0.7, 0.5)
+    gain: float = 0.1  # sigma of the log of what brightens a channel
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 1, "width", "patches")
+        check_at_least(self, 0, "weight", "gain")
+        if not all(0 < share <= 1 for share in self.channel_shares):
+            raise ValueError(f"channel_shares={self.channel_shares}: must be in (0, 1]")
+
+
+@dataclasses.dataclass(frozen=True)
 class EvaluationSettings:
     """How codes and scores are measured."""
 
@@ -140,7 +164,7 @@ class LesionSamplingSettings(DigitSamplingSettings):
     """How patches are drawn and whole volumes are scanned."""
 
     source: ClassVar[str] = "lesions"
-    stride: int = 7  # px between the patches of a scanned volume: 16 over each pixel
+    stride: int = 14  # px between the patches of a scanned volume: 4 over each pixel
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -154,6 +178,7 @@ class Settings:
     data: DigitDataSettings | LesionDataSettings
     model: DenseModelSettings | ConvModelSettings
     loss: LossSettings
+    finder: NoFinderSettings | FinderSettings
     training: TrainingSettings
     evaluation: EvaluationSettings
     sampling: DigitSamplingSettings | LesionSamplingSettings
