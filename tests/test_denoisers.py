@@ -69,6 +69,22 @@ def test_networks_that_blend_take_any_size_and_start_near_their_input(module):
     np.testing.assert_allclose(found.noise, denoisers.ROUNDING, rtol=1e-4)
 
 
+def test_a_residual_network_has_half_a_say_at_usual_noise_from_the_start():
+    """Else no gradient reaches it."""
+    module = denoisers.ResidualDenoiser(4, 1)
+    images = jax.random.uniform(jax.random.key(2), (1, 8, 8, 1), minval=0.1, maxval=0.9)
+    params = jax.jit(module.init)(KEY, images)["params"]
+    estimate, outputs = params["NoiseLevel_0"]["Dense_2"], params["Conv_2"]
+    estimate["kernel"], outputs["kernel"] = (
+        jnp.zeros_like(layer["kernel"]) for layer in (estimate, outputs)
+    )
+    estimate["bias"] = jnp.full(4, np.log(denoisers.FIRST_ERROR))
+    outputs["bias"] = outputs["bias"].at[:4].set(2.0)  # of the change
+    found = nn.sigmoid(jax.jit(module.apply)({"params": params}, images).logits)
+    own = nn.sigmoid(jnp.log(images / (1 - images)) + 2.0)
+    np.testing.assert_allclose(found, (images + own) / 2, atol=0.01)
+
+
 def test_the_noise_of_an_image_is_told_by_that_image_alone():
     module = denoisers.ResidualDenoiser(4, 1)
     images = jax.random.uniform(jax.random.key(2), (2, 16, 16, 1))

@@ -5,6 +5,7 @@ All take noisy images (batch, height, width, 1), any real values.
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,12 +21,15 @@ from lvae.models.convolving import doubled
 
 Images = Float[Array, "batch height width 1"]
 _HE = nn.initializers.he_normal()  # [he2015]
-_SMALL = nn.initializers.normal(0.01)  # a network that starts with errors of 1: the input is kept
+_SMALL = nn.initializers.normal(0.01)  # for outputs that start near 0
 # XLA's own: outside `lax.scan`, gradients included, 2.5 times as fast on a CPU as matrix products
 _Conv = functools.partial(Conv, implementation="native")
 # Mean error of rounding to 256 levels. No pixel is known better, and a pixel that the noise has
 # made black or white keeps a logit.
 ROUNDING = 0.25 / 255
+# Error that a residual network starts from. Far above the noise it would be trusted so little that
+# its gradient vanished: nothing was learned in 1,000 steps from 1.
+FIRST_ERROR = 0.05
 
 
 class Cleaned(NamedTuple):
@@ -144,7 +148,7 @@ class ResidualDenoiser(nn.Module):
         far = DoubledConv(self.channels, _HE, "native")(nn.relu(far), detail)
         features = _ResidualBlock(self.channels)(far)
         outputs = _Conv(8, 3, kernel_init=_SMALL)(nn.relu(features))
-        change, log_error = outputs[..., :4], outputs[..., 4:]
+        change, log_error = outputs[..., :4], outputs[..., 4:] + math.log(FIRST_ERROR)
         return _blended(images, _logits(blocks) + change, log_error, log_noise)
 
 
