@@ -5,8 +5,9 @@
     python sample.py --workdir=runs/patches --mode=anomaly --data=VOLUME.nii.gz
 
 `:isles` (also without a variant) is stroke MRI: DIR in the layout of ISLES 2015 or 2022;
-without one 40 built-in pseudo-cases. `:digits` is 7 against 9: DIR with IDX files, without one scikit-learn's digits. Both
-are dense, 784 - 256 - codes - 256 - 784; `:isles_conv` and `:digits_conv` are convolutional.
+without one 40 built-in pseudo-cases. `:digits` is 7 against 9: DIR with IDX files, without one
+scikit-learn's digits. Both are dense, 784 - 256 - codes - 256 - 784; `:isles_conv` and
+`:digits_conv` are convolutional.
 `:digits_unlabelled` learns from pairs of changed copies alone, `:digits` from twenty labels, too.
 `:isles_reference` and `:digits_reference` have two latents, a normal prior, no labels. `:smoke`
 (pseudo-cases) and `:smoke_digits` shrink the experiments to seconds. Times and numbers:
