@@ -8,7 +8,7 @@ from jaxtyping import Float
 from lvae.tasks.auditor import Examples
 from lvae.tasks.image_auditing import image_auditor
 from lvae.tasks.patches.data import load_data
-from lvae.tasks.patches.measures import scan
+from lvae.tasks.patches.examining import code
 from lvae.tasks.patches.pictures import as_trained, upright
 from lvae.tasks.patches.settings import Settings
 from lvae.tasks.task import Run, Splits, with_data
@@ -32,7 +32,7 @@ def scores(run: Run[Settings], patches: Examples) -> dict[str, Float[np.ndarray,
     """Minus the mean squared error, and the evidence lower bound at the mean code, nats, of the
     network that learned from all patches."""
     images = as_trained(run.settings, patches["image"])
-    seen = scan(run.settings, run.variables["params"]["all"], images)
+    seen = code(run.settings, run.variables["params"]["all"], images)
     error = ((images / 255.0 - seen.rebuilt) ** 2).mean((1, 2))
     return {"reconstruction": -error, "elbo": -seen.elbo}
 

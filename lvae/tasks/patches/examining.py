@@ -22,10 +22,12 @@ SCAN_FIELDS = ("image", "others", "mirror", "sided", "beside", "tissue", "positi
 
 
 class Coded(NamedTuple):
-    """codes: (N, latents), mean codes. rebuilt: (N, size, size), their decoded pixels in [0, 1]."""
+    """codes: (N, latents), mean codes. rebuilt: (N, size, size), their decoded pixels in [0, 1].
+    elbo: (N,), cross-entropy at the mean code plus divergence from N(0, I), nats."""
 
     codes: np.ndarray
     rebuilt: np.ndarray
+    elbo: np.ndarray
 
 
 class Examined(NamedTuple):
@@ -51,9 +53,8 @@ def code(settings: Settings, params: PyTree, patches: np.ndarray) -> Coded:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _code(network: PatchVAE, params: PyTree, patches: Array) -> tuple[Array, Array]:
-    mean, _ = encode(network, params, from_levels(patches))
-    return mean, jax.nn.sigmoid(decode(network, params, mean).pixels)
+def _code(network: PatchVAE, params: PyTree, patches: Array) -> tuple[Array, ...]:
+    return _digits(network, params, patches)[:3]
 
 
 def examine(settings: Settings, params: PyTree, fields: Split) -> Examined:
