@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from lvae.commands import arguments
+from lvae.errors import UserError
 
 
 def main(words: list[str]) -> None:
@@ -16,6 +17,8 @@ def main(words: list[str]) -> None:
     arguments.add_run_directory(parser)
     parser.add_argument("file", type=arguments.path, metavar="FILE", help="File to write.")
     chosen = parser.parse_args(words)
+    if chosen.run is None and chosen.workdir is None:
+        raise UserError(f"{chosen.file}: name a run, too: lvae export RUN FILE; see --help")
     run = arguments.chosen_directory(chosen)
     os.environ.setdefault("JAX_PLATFORMS", "cpu")  # arrays are read and written, nothing computed
     written = export(run, chosen.file)
