@@ -215,7 +215,7 @@ def test_help_of_a_mode_without_a_run_is_that_of_every_task_that_has_it(tmp_path
     for task in ("autoencoder", "laser_grid", "patches", "pixelcnn"):
         assert f"--mode=prior of the task {task}: " in text
     with pytest.raises(
-        UserError, match="--mode=dream: no such mode; there are anomaly, code, corrupt"
+        UserError, match="--mode=dream: no such mode; there are anomaly, code, correct, corrupt"
     ):
         sample.mode_help("dream", tmp_path)
 
