@@ -169,8 +169,7 @@ def checkpoint(bench: Bench, random: np.random.Generator) -> None:
 
 def exports(bench: Bench, random: np.random.Generator) -> None:
     """The manifests of two shards, one damaged, merged."""
-    for source in (bench.run / "samples").iterdir():
-        shutil.copy(source, bench.folder)
+    shutil.copytree(bench.run / "samples", bench.folder, dirs_exist_ok=True)
     path = journal.manifest_path(bench.folder, (int(random.integers(2)), 2))
     path.write_bytes(damage.damaged(path.read_bytes(), random))
     merged = json.loads(journal.merge(bench.folder).read_bytes())

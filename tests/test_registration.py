@@ -16,6 +16,7 @@ from configs.registration import get_config
 from lvae import configuration
 from lvae.data.lasten import write_frames
 from lvae.errors import UserError
+from lvae.figures.canvas import COLOURS
 from lvae.figures.registration import matches, overlay
 from lvae.grids.rendering import render
 from lvae.runs import evaluation, loop, modes
@@ -306,7 +307,7 @@ def test_an_overlay_joins_the_points_of_neighbouring_rays():
     assert np.any(np.all(picture == [90, 255, 90], axis=-1))  # ray 0 is marked
 
 
-def test_wrong_matches_are_red(spec):
+def test_wrong_matches_are_orange(spec):
     """All points at their places but two, which have changed theirs."""
     rays = canvas_of(small(), spec).rays()
     flat = rays.reshape(1, -1, 2)
@@ -316,8 +317,8 @@ def test_wrong_matches_are_red(spec):
     above, below = figure.axes
     assert above.get_title() == "frame 7: 99.4% right"
     for axis, places in ((above, flat[0, [5, 6]]), (below, flat[0, [6, 5]])):
-        (red,) = (line for line in axis.lines if line.get_color() == "tab:red")
-        np.testing.assert_array_equal(red.get_xydata(), places)
+        (wrong,) = (line for line in axis.lines if line.get_color() == COLOURS[1])
+        np.testing.assert_array_equal(wrong.get_xydata(), places)
 
 
 def read_labels(out, *names):
