@@ -7,6 +7,9 @@ that take seconds. Nothing that a build writes is committed.
 import sys
 from pathlib import Path
 
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "extensions")]
 
@@ -60,3 +63,16 @@ autodoc_default_options = {"members": True, "ignore-module-all": True}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 copybutton_exclude = ".linenos, .gp, .go"
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("env-before-read-docs", make_execution_cache)
+
+
+def make_execution_cache(app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
+    """Makes the database of executed tutorials before the processes that read pages start: two that
+    make it at the same moment end the build."""
+    from jupyter_cache import get_cache
+
+    get_cache(env.mystnb_config.execution_cache_path).list_cache_records()
