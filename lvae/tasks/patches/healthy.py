@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from lvae.data.scan_patches import HEAD, LESION
 from lvae.data.stroke_scans import CHANNELS
@@ -174,13 +174,18 @@ def scan_loss(
     mean, log_variance = coded(vae, params["healthy"], seen)
     codes = reparameterised(jax.random.fold_in(key, 10), mean, log_variance)
     known = foreseen(vae, params["healthy"], seen, codes)
-    healthy = (batch["label"] == 0).astype(jnp.float32)
-    share = healthy / jnp.maximum(jnp.sum(healthy), 1.0)
+    share = healthy_shares(batch["label"])
     errors = jnp.sum(share * misfit(seen, known))
     divergence = jnp.sum(share * normal_kl(mean, log_variance).sum(1))
     # the finder learns from what the healthy model says, not to change it
     logits = found(settings, params["finder"], seen, jax.lax.stop_gradient(known))
     return errors, divergence, voxel_error(logits, lesion, seen.head[..., 0])
+
+
+def healthy_shares(labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
+    """What each patch counts in a mean over those of label 0; all 0 where there are none."""
+    healthy = (labels == 0).astype(jnp.float32)
+    return healthy / jnp.maximum(jnp.sum(healthy), 1.0)
 
 
 def voxel_error(

@@ -13,7 +13,7 @@ from lvae.imaging.warps import Warp, random_warp
 from lvae.models.gaussian import normal_kl, reparameterised
 from lvae.models.patch_vae import Decoded, MixturePrior, PatchVAE
 from lvae.tasks.patches.data import few_labels
-from lvae.tasks.patches.healthy import finder_of, init_scans, scan_loss
+from lvae.tasks.patches.healthy import finder_of, healthy_shares, init_scans, scan_loss
 from lvae.tasks.patches.pairs import contrast
 from lvae.tasks.patches.settings import (
     ConvModelSettings,
@@ -141,8 +141,7 @@ def healthy_terms(
     settings: Settings, params: PyTree, batch: Batch, images: Images, key: Key[Array, ""]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """`terms` of the healthy-only network, means over the patches of label 0."""
-    healthy = (batch["label"] == 0).astype(jnp.float32)
-    share = healthy / jnp.maximum(jnp.sum(healthy), 1.0)
+    share = healthy_shares(batch["label"])
     errors, divergence = terms(settings, params, "healthy", images, key)
     return jnp.sum(share * errors), jnp.sum(share * divergence)
 

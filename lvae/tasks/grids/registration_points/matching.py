@@ -9,7 +9,6 @@ from lvae.grids.labelling import UNMATCHED, Labelling, PointEvidence, followed, 
 from lvae.tasks.grids.calibrated import possible_rays
 from lvae.tasks.grids.registration_points.network import evidence
 from lvae.tasks.grids.registration_points.settings import Settings
-from lvae.tasks.grids.scale import scale_of
 from lvae.tasks.task import Json, Run
 
 TOGETHER = 16  # frames, at most, that are labelled together where they follow each other in time
@@ -120,9 +119,3 @@ def _pitch(points: Points, said: PointEvidence) -> float:
         return 0.0
     away: Float[np.ndarray, "pairs 2"] = points[said.steps.second] - points[said.steps.first]
     return float(np.median(np.linalg.norm(away, axis=1)))
-
-
-def grid_shape(run: Run[Settings]) -> tuple[int, int]:
-    """Rows and columns of the run's grid."""
-    scale = scale_of(run.spec)
-    return scale.rows, scale.columns
